@@ -1,1 +1,3 @@
 //! (in the making)
+pub struct SectionSource<'a>(pub &'a serde_json::Value);
+pub struct Mistake;

@@ -1,1 +1,14 @@
-//! (in the making)
+//! What channels and stores promise to the pipeline, and the only door in.
+
+pub mod channel;
+pub mod inbox;
+pub mod outbox;
+pub mod store;
+
+pub use channel::{
+    Channel, ChannelContext, ChannelState, FetchError, Finding, Ingress, Listener, Registration, SendError, SendReceipt, Signal,
+    StateReporter,
+};
+pub use inbox::{InboxWriter, Receipt};
+pub use outbox::OutboundWriter;
+pub use store::{ClaimToken, Store, StoreError};

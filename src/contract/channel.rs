@@ -1,0 +1,229 @@
+//! What a channel is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::contract::inbox::InboxWriter;
+use crate::contract::outbox::OutboundWriter;
+use crate::contract::store::{OutboxRow, Store};
+use crate::model::{BotName, Capabilities, ChannelId, Clock, MediaRef, OutboundAction, Rendered, Target};
+
+/// An adapter to one platform. It translates and calls; ordering, retries and storage are the pipeline's.
+#[async_trait]
+pub trait Channel: Send + Sync + 'static {
+    fn capabilities(&self) -> &Capabilities;
+
+    /// What brings messages in.
+    fn ingress(self: Arc<Self>) -> Ingress;
+
+    /// From an action to single platform calls. Pure: the same action renders to the same calls.
+    fn render(&self, action: &OutboundAction, to: &Target) -> Vec<Rendered>;
+
+    /// Makes one platform call.
+    async fn send(&self, call: &OutboxRow) -> Result<SendReceipt, SendError>;
+
+    /// Reads the bytes of a [`Remote`](crate::model::inbound::MediaPlace::Remote) reference, at most `max_bytes`.
+    async fn fetch(&self, media: &MediaRef, max_bytes: u64) -> Result<Bytes, FetchError>;
+
+    /// Best effort; never a row.
+    async fn signal(&self, to: &Target, signal: Signal);
+
+    /// Duties that one replica does under a lease (set the webhook, register commands). Idempotent.
+    async fn maintain(&self) -> Result<(), SendError>;
+
+    /// Looks at every leg of the connection, for `check --online`.
+    async fn probe(&self) -> Result<Vec<Finding>, SendError>;
+}
+
+/// How messages come in: loops of our own, routes in the bridge's server, or both.
+#[derive(Default)]
+pub struct Ingress {
+    pub listeners: Vec<Box<dyn Listener>>,
+    pub routes: Option<axum::Router>,
+}
+
+/// A loop that one replica at a time runs, under the lease `name`.
+#[async_trait]
+pub trait Listener: Send {
+    fn name(&self) -> String;
+
+    /// Runs until `stop`. An `Err` is a failure to be restarted after a delay; the text is logged.
+    async fn run(self: Box<Self>, stop: CancellationToken) -> Result<(), String>;
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SendReceipt {
+    /// The platform's ids of what was sent.
+    pub ids: Vec<String>,
+    /// Scopes the platform asked us to leave alone for a while (its rate-limit headers).
+    pub pauses: Vec<(String, Duration)>,
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SendError {
+    #[error("rate limited in {scope} for {retry_after:?}")]
+    RateLimited { scope: String, retry_after: Duration },
+    /// Surely not sent; try again.
+    #[error("{0}")]
+    Transient(String),
+    /// It may have been sent.
+    #[error("{0}")]
+    Ambiguous(String),
+    /// The platform will never take this call.
+    #[error("rejected: {reason}")]
+    Rejected { reason: String },
+    /// The platform cannot read the markup: send the plain form.
+    #[error("the markup was rejected: {reason}")]
+    Downgrade { reason: String },
+    /// The address was refused; the target's fallback may do.
+    #[error("the address was refused: {reason}")]
+    AddressRefused { reason: String },
+    /// Nothing can be sent there any more (blocked, deleted).
+    #[error("the target is gone: {reason}")]
+    TargetGone { reason: String },
+    #[error("the target has moved")]
+    Migrated { to: Target },
+    /// The channel's credentials are refused: the channel pauses, nothing is lost.
+    #[error("the platform refuses the credentials: {reason}")]
+    Unauthorized { reason: String },
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error("{0}")]
+    Transient(String),
+    #[error("larger than {max_bytes} bytes")]
+    TooLarge { max_bytes: u64 },
+    #[error("gone: {0}")]
+    Gone(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Typing,
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub ok: bool,
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    pub fn ok(what: impl Into<String>) -> Self {
+        Self { ok: true, what: what.into(), hint: None }
+    }
+
+    pub fn wrong(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { ok: false, what: what.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// The state that health reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelState {
+    Starting,
+    Connected,
+    Reconnecting { why: String },
+    BadCredentials { hint: String },
+    BadConfig { why: String },
+    Paused { why: String },
+    Stopped,
+}
+
+impl ChannelState {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Connected => "connected",
+            Self::Reconnecting { .. } => "reconnecting",
+            Self::BadCredentials { .. } => "bad_credentials",
+            Self::BadConfig { .. } => "bad_config",
+            Self::Paused { .. } => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Why, for a person; empty where the name says it all.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Reconnecting { why } | Self::BadConfig { why } | Self::Paused { why } => why,
+            Self::BadCredentials { hint } => hint,
+            Self::Starting | Self::Connected | Self::Stopped => "",
+        }
+    }
+}
+
+/// Where a channel reports its state.
+#[derive(Clone, Debug)]
+pub struct StateReporter(watch::Sender<ChannelState>);
+
+impl StateReporter {
+    pub fn new() -> (Self, watch::Receiver<ChannelState>) {
+        let (sender, receiver) = watch::channel(ChannelState::Starting);
+        (Self(sender), receiver)
+    }
+
+    pub fn set(&self, state: ChannelState) {
+        self.0.send_if_modified(|now| {
+            let changed = *now != state;
+            *now = state;
+            changed
+        });
+    }
+}
+
+/// What a channel is given when it is built.
+#[derive(Clone)]
+pub struct ChannelContext {
+    pub id: ChannelId,
+    pub bot: BotName,
+    pub inbox: InboxWriter,
+    pub outbound: OutboundWriter,
+    /// Cursors, kv, media, views of turns and the journal.
+    pub store: Arc<dyn Store>,
+    pub state: StateReporter,
+    pub clock: Clock,
+    /// Cancelled when the channel is to stop.
+    pub stop: CancellationToken,
+    /// How the history of a contact is read from CaiGunn, for a channel that offers it natively.
+    pub history: Arc<dyn History>,
+}
+
+/// Reads a conversation's history from the chatbot's side.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// The newest `limit` exchanges of a uid, oldest first.
+    async fn history(&self, bot: &BotName, uid: &str, limit: usize) -> Result<Vec<Exchange>, String>;
+}
+
+/// One exchange of a history, as far as CaiGunn tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Exchange {
+    /// As CaiGunn writes it; the zone is not documented.
+    pub at: Option<String>,
+    pub sent: Option<String>,
+    pub received: Option<String>,
+}
+
+/// A kind of channel, as it is registered. Built-in channels go through the same door as a third party's.
+pub struct Registration {
+    /// The `kind` in `channels.<id>`.
+    pub kind: &'static str,
+    /// JSON schema of the kind's own keys.
+    pub schema: fn() -> schemars::Schema,
+    /// The scope and uid template when the section names none.
+    pub default_scope: crate::model::Scope,
+    pub default_uid_template: &'static str,
+    /// Checks and parses the kind's own keys. The answer is handed to `build`.
+    pub parse: fn(&crate::config::SectionSource<'_>) -> Result<Box<dyn std::any::Any + Send + Sync>, Vec<crate::config::Mistake>>,
+    /// Builds the channel; must not do I/O. An error is a state of this channel, never of the others.
+    pub build: fn(Box<dyn std::any::Any + Send + Sync>, ChannelContext) -> Result<Arc<dyn Channel>, String>,
+}

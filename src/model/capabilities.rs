@@ -1,0 +1,72 @@
+//! What a channel can do, as data: the pipeline plans by it and pages show it.
+
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    pub delivery: Delivery,
+    pub text: TextLimits,
+    /// The largest attachment that can be sent, in bytes; 0 = none.
+    pub attachment_bytes: u64,
+    pub markup: Markup,
+    /// Whether an answer can name the message that it replies to.
+    pub replies: bool,
+    pub edits: bool,
+    /// How often "typing" must be repeated to stay visible; `None` where there is no such signal.
+    pub typing: Option<Duration>,
+    /// For how long the platform itself drops a repeated send; `None` = it does not.
+    pub dedupes_sends: Option<Duration>,
+    pub overflow: Overflow,
+}
+
+/// How an answer reaches the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// By calls of ours: each becomes an outbox row.
+    Push,
+    /// By being read from the journal: it has arrived when the turn is committed.
+    Pull,
+}
+
+/// What happens to a message over the bound of pending turns or of the per-user rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// It is not accepted; the channel says so to the caller, who still has it.
+    Refuse,
+    /// It is recorded and dropped by name; the sender is told once.
+    Notice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextLimits {
+    pub max: usize,
+    pub unit: TextUnit,
+}
+
+/// In what a platform counts a text's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextUnit {
+    Utf16,
+    Chars,
+    Bytes,
+}
+
+impl TextUnit {
+    pub fn count(self, text: &str) -> usize {
+        match self {
+            Self::Utf16 => text.encode_utf16().count(),
+            Self::Chars => text.chars().count(),
+            Self::Bytes => text.len(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Markup {
+    /// Text is shown as it is.
+    Plain,
+    /// The model's Markdown is passed through.
+    Markdown,
+    /// The channel renders Markdown to a form of its own.
+    Own,
+}

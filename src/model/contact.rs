@@ -1,0 +1,189 @@
+//! Who is talking: the contact, its key, its scope.
+//!
+//! A contact is also the conversation: asks of one contact run one at a time, in arrival order (see ADR 0002).
+
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::outbound::Target;
+use crate::model::texts::Lang;
+
+/// The store's number of a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContactId(pub i64);
+
+/// Who shares one conversation with the chatbot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// One conversation per person, wherever they write.
+    #[default]
+    User,
+    /// One conversation per chat, shared by everybody in it.
+    Chat,
+    /// One conversation per thread or topic.
+    Thread,
+    /// One conversation per person in each chat.
+    UserInChat,
+}
+
+/// The parts of an address that a platform gives with an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// Whose users these are, where one channel serves several parties (the name of an HTTP API key).
+    pub tenant: Option<String>,
+    pub chat: Option<String>,
+    pub thread: Option<String>,
+    pub user: Option<String>,
+    /// The platform's display name of the person, or the chat's title where the scope is a chat.
+    pub nickname: Option<String>,
+    /// The language that the platform reports, if any.
+    pub lang: Option<Lang>,
+}
+
+/// A contact's key within its channel: the parts that the scope takes from the [`Sender`], written injectively.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContactKey(Arc<str>);
+
+impl ContactKey {
+    pub fn new(scope: Scope, sender: &Sender) -> Self {
+        let mut key = String::with_capacity(32);
+        for (label, part) in parts(scope, sender) {
+            if !key.is_empty() {
+                key.push('|');
+            }
+            key.push(label);
+            key.push(':');
+            // Only the separator and the escape sign need escaping for the key to be injective.
+            for c in part.chars() {
+                match c {
+                    '%' => key.push_str("%25"),
+                    '|' => key.push_str("%7C"),
+                    c => key.push(c),
+                }
+            }
+        }
+        Self(key.into())
+    }
+
+    pub fn from_stored(key: &str) -> Self {
+        Self(key.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContactKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The labelled parts that make up a contact under a scope, in a fixed order: `t`enant, `c`hat, t`h`read, `u`ser.
+pub(crate) fn parts(scope: Scope, sender: &Sender) -> impl Iterator<Item = (char, &str)> {
+    let chat = !matches!(scope, Scope::User);
+    let thread = matches!(scope, Scope::Thread);
+    let user = matches!(scope, Scope::User | Scope::UserInChat);
+    [
+        ('t', sender.tenant.as_deref()),
+        ('c', sender.chat.as_deref().filter(|_| chat)),
+        ('h', sender.thread.as_deref().filter(|_| thread)),
+        ('u', sender.user.as_deref().filter(|_| user)),
+    ]
+    .into_iter()
+    .filter_map(|(label, part)| part.map(|part| (label, part)))
+}
+
+/// Who answers a contact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Bot,
+    /// A person has taken over: messages are recorded and not asked.
+    Human,
+    /// Nobody answers.
+    Muted,
+}
+
+impl Mode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bot => "bot",
+            Self::Human => "human",
+            Self::Muted => "muted",
+        }
+    }
+
+    /// Reads what `as_str` wrote; anything else is [`Mode::Bot`].
+    pub fn from_stored(text: &str) -> Self {
+        match text {
+            "human" => Self::Human,
+            "muted" => Self::Muted,
+            _ => Self::Bot,
+        }
+    }
+}
+
+/// A person (or a chat, by the channel's scope) on one channel, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    pub id: ContactId,
+    pub key: ContactKey,
+    /// The uid of the first generation, as made when the contact was first seen; it does not change with the template.
+    pub base_uid: Arc<str>,
+    /// How often the contact has started over (`/reset`).
+    pub generation: u32,
+    pub nickname: Option<Arc<str>>,
+    /// The language the contact chose (`/lang`), else the one that the platform reported.
+    pub lang: Option<Lang>,
+    pub mode: Mode,
+    /// The last address at which the contact could be reached.
+    pub target: Target,
+    /// The notice the contact was last given and has not been answered since: a second one of the same kind stays unsaid.
+    pub noticed: Option<Arc<str>>,
+}
+
+impl Contact {
+    /// The uid that CaiGunn sees in the contact's present generation.
+    pub fn uid(&self) -> Arc<str> {
+        crate::model::uid::of_generation(&self.base_uid, self.generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ContactKey, Scope, Sender};
+
+    fn sender(tenant: Option<&str>, chat: Option<&str>, user: Option<&str>) -> Sender {
+        let own = |part: Option<&str>| part.map(str::to_owned);
+        Sender { tenant: own(tenant), chat: own(chat), user: own(user), ..Sender::default() }
+    }
+
+    #[test]
+    fn the_scope_chooses_the_parts() {
+        let who = Sender { thread: Some("7".into()), ..sender(None, Some("-100"), Some("42")) };
+        let key = |scope| ContactKey::new(scope, &who).to_string();
+        assert_eq!(key(Scope::User), "u:42");
+        assert_eq!(key(Scope::Chat), "c:-100");
+        assert_eq!(key(Scope::Thread), "c:-100|h:7");
+        assert_eq!(key(Scope::UserInChat), "c:-100|u:42");
+    }
+
+    #[test]
+    fn separators_in_a_part_cannot_forge_another_contact() {
+        let forged = ContactKey::new(Scope::UserInChat, &sender(Some("a|c:x"), None, Some("u")));
+        let real = ContactKey::new(Scope::UserInChat, &sender(Some("a"), Some("x"), Some("u")));
+        assert_ne!(forged, real);
+        let percent = ContactKey::new(Scope::User, &sender(None, None, Some("a%7Cb")));
+        let bar = ContactKey::new(Scope::User, &sender(None, None, Some("a|b")));
+        assert_ne!(percent, bar);
+    }
+}
