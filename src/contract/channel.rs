@@ -44,7 +44,13 @@ pub trait Channel: Send + Sync + 'static {
 #[derive(Default)]
 pub struct Ingress {
     pub listeners: Vec<Box<dyn Listener>>,
-    pub routes: Option<axum::Router>,
+    pub routes: Option<Routes>,
+}
+
+/// Routes in the bridge's server, under a prefix of the channel's own (`""` = the root).
+pub struct Routes {
+    pub prefix: String,
+    pub router: axum::Router,
 }
 
 /// A loop that one replica at a time runs, under the lease `name`.
