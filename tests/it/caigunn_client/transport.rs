@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use caigunn_bridge::caigunn::{ClientOptions, DETAIL_CHARS, Error, ErrorKind, HttpClient, ImagePart, RetryClass};
+use caigunn_bridge::caigunn::{
+    ClientOptions, DETAIL_CHARS, Error, ErrorKind, HttpClient, ImagePart, MessagesFilter, Page, RetryClass, UidsFilter,
+};
 use caigunn_bridge::model::Secret;
 use tokio::net::TcpListener;
 
@@ -195,6 +197,19 @@ async fn nothing_listens() {
     let error = failed(&base, &options()).await;
     assert_eq!((error.kind, error.class, error.status), (Connect, NotProcessed, None));
     assert!(error.detail.contains("refused"), "{error}");
+    let bot = bot(&account(&base).await);
+    let error = bot.messages("u", Page::default(), MessagesFilter::default()).await.unwrap_err();
+    assert_eq!((error.kind, error.class), (Connect, NotProcessed));
+}
+
+#[tokio::test]
+async fn a_list_that_broke_off_may_be_repeated() {
+    for play in [Play::Raw(vec![]), json("{\"uids\":["), status(500, "")] {
+        let server = Server::always(play).await;
+        let error = bot(&account(&server.base()).await).uids(Page::default(), UidsFilter::default()).await.unwrap_err();
+        assert_eq!((error.call, error.class), ("uids", Ambiguous));
+        assert_no_secret(error);
+    }
 }
 
 #[tokio::test]
