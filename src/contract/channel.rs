@@ -1,5 +1,6 @@
 //! What a channel is.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{Mistake, RawSection};
 use crate::contract::inbox::InboxWriter;
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::{OutboxRow, Store};
@@ -229,7 +231,7 @@ pub struct Registration {
     pub default_scope: crate::model::Scope,
     pub default_uid_template: &'static str,
     /// Checks and parses the kind's own keys. The answer is handed to `build`.
-    pub parse: fn(&crate::config::SectionSource<'_>) -> Result<Box<dyn std::any::Any + Send + Sync>, Vec<crate::config::Mistake>>,
+    pub parse: fn(&RawSection) -> Result<Box<dyn Any + Send + Sync>, Vec<Mistake>>,
     /// Builds the channel; must not do I/O. An error is a state of this channel, never of the others.
-    pub build: fn(Box<dyn std::any::Any + Send + Sync>, ChannelContext) -> Result<Arc<dyn Channel>, String>,
+    pub build: fn(Box<dyn Any + Send + Sync>, ChannelContext) -> Result<Arc<dyn Channel>, String>,
 }

@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::caigunn::{self, Account, AccountState, ErrorKind, MessagesFilter, Page, RetryClass};
-use crate::contract::channel::{Exchange, History};
+use crate::caigunn::{self, Account, AccountState, ErrorKind, Page, RetryClass, UidsFilter};
 use crate::model::BotName;
 use crate::pipeline::breaker::{Breaker, BreakerRules, Gate};
 use crate::pipeline::retry::Backoff;
@@ -144,7 +142,7 @@ impl BotRuntime {
             }
             tries += 1;
             let page = Page { offset: 0, limit: 1 };
-            match self.client.uids(page, &MessagesFilter::default()).await {
+            match self.client.uids(page, UidsFilter::default()).await {
                 Ok(_) => {
                     tracing::info!(bot = %self.name, "the credentials work again; its turns go on");
                     self.paused.send_replace(None);
@@ -159,33 +157,3 @@ impl BotRuntime {
 /// All bots by name.
 #[derive(Default)]
 pub struct Bots(pub HashMap<BotName, Arc<BotRuntime>>);
-
-#[async_trait]
-impl History for Bots {
-    async fn history(&self, bot: &BotName, uid: &str, limit: usize) -> Result<Vec<Exchange>, String> {
-        let bot = self.0.get(bot).ok_or_else(|| format!("there is no bot `{bot}`"))?;
-        read_history(&bot.client, uid, limit).await.map_err(|error| error.to_string())
-    }
-}
-
-/// The newest `limit` exchanges, oldest first. CaiGunn does not document the order of its list: where the times can be
-/// compared they decide, else the list is taken as it comes.
-pub(crate) async fn read_history(bot: &caigunn::Bot, uid: &str, limit: usize) -> Result<Vec<Exchange>, caigunn::Error> {
-    const PAGE: u32 = 100;
-    const MAX_PAGES: u32 = 20;
-    let mut all = Vec::new();
-    let mut offset = 0;
-    for _ in 0..MAX_PAGES {
-        let page = bot.messages(uid, Page { offset, limit: PAGE }, &MessagesFilter::default()).await?;
-        offset += u32::try_from(page.len()).unwrap_or(u32::MAX);
-        let last = page.is_empty();
-        all.extend(page.into_iter().map(|entry| Exchange { at: entry.created_at, sent: entry.send, received: entry.receive }));
-        if last {
-            break;
-        }
-    }
-    if all.iter().all(|exchange| exchange.at.is_some()) {
-        all.sort_by(|a, b| a.at.cmp(&b.at));
-    }
-    Ok(all.split_off(all.len().saturating_sub(limit)))
-}

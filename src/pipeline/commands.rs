@@ -4,7 +4,7 @@ use crate::contract::store::ContactChange;
 use crate::model::commands::{self, Command};
 use crate::model::texts::Text;
 use crate::model::{Contact, Lang};
-use crate::pipeline::bots::read_history;
+use crate::pipeline::history::newest;
 use crate::pipeline::shared::{ChannelEntry, Shared};
 
 /// What is said, and what changes.
@@ -43,7 +43,7 @@ pub(crate) async fn run(shared: &Shared, entry: &ChannelEntry, contact: &Contact
 async fn history(shared: &Shared, entry: &ChannelEntry, contact: &Contact, lang: Lang, args: &str) -> Done {
     let limit = args.trim().parse().unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MAX);
     let read = match shared.bot(&entry.bot) {
-        Some(bot) => read_history(&bot.client, &contact.uid(), limit).await.map_err(|error| error.to_string()),
+        Some(bot) => newest(&bot.client, &contact.uid(), limit).await.map_err(|error| error.to_string()),
         None => Err(format!("there is no bot `{}`", entry.bot)),
     };
     let text = match read {

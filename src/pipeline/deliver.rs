@@ -182,11 +182,13 @@ impl Deliver {
         }
     }
 
+    /// Gives the stage what it shares with the others; needed before anything is pushed.
+    pub fn attach(&self, shared: &Arc<Shared>) {
+        *self.0.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(shared);
+    }
+
     /// Reads the backlog and renders what was spoken, until `stop`; then waits for the calls under way, at most `grace`.
     pub async fn run(&self, shared: &Arc<Shared>, grace: Duration) {
-        *self.0.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(shared);
-        let mut poll = tokio::time::interval(shared.rules.poll);
-        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut failures = 0;
         while !self.0.stop.is_cancelled() {
             let delay = match self.catch_up(shared).await {
@@ -294,8 +296,7 @@ impl Deliver {
                     true => {}
                     // Ended, expired, or behind a row that is not in memory: the store knows.
                     false => {
-                        let seq = row.seq;
-                        self.state().backlog.fall_behind(seq - 1);
+                        self.fall_behind(row.seq - 1);
                         return None;
                     }
                 }
@@ -327,9 +328,7 @@ impl Deliver {
                 }
                 (SendResult::TargetGone { .. } | SendResult::Migrated { .. }, _) => {
                     self.forget(&key, |_| true);
-                    let mut state = self.state();
-                    let seq = row.seq;
-                    state.backlog.fall_behind(seq);
+                    self.fall_behind(row.seq - 1);
                     return None;
                 }
                 _ => return if finished.next_claimed { self.pop(&key) } else { None },
@@ -459,6 +458,12 @@ impl Deliver {
         }
         let until = state.pauses.entry((channel.clone(), scope)).or_insert(now);
         *until = (*until).max(now + pause);
+    }
+
+    /// The store knows better than memory: read again from there.
+    fn fall_behind(&self, after: i64) {
+        self.state().backlog.fall_behind(after);
+        self.0.spoken.notify_one();
     }
 
     fn peek(&self, key: &LaneKey) -> Option<i64> {

@@ -13,6 +13,7 @@ pub mod contacts;
 pub mod deliver;
 pub mod dispatch;
 pub mod fetch;
+pub mod history;
 pub mod images;
 pub mod plan;
 pub mod recover;

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::caigunn::{self, HistoryEntry, MessagesFilter, Page, RetryClass};
+use crate::caigunn::{self, HistoryEntry, MessagesFilter, RetryClass};
 use crate::contract::store::{EqualAsks, Result, StoreError, Utterance};
 use crate::model::turn::Turn;
 use crate::model::{InboundEvent, Timestamp};
 use crate::pipeline::bots::BotRuntime;
+use crate::pipeline::history;
 use crate::pipeline::plan::Question;
 use crate::pipeline::retry::Backoff;
 use crate::pipeline::shared::Shared;
@@ -27,8 +28,6 @@ pub(crate) enum Look {
 }
 
 const BETWEEN_LOOKS: Backoff = Backoff { min: Duration::from_millis(200), max: Duration::from_secs(8) };
-const PAGE: u32 = 100;
-const MAX_PAGES: u32 = 50;
 
 /// A day: covers every time zone that the server's dates may be in.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -99,7 +98,10 @@ async fn look(
     text: &str,
     since: Timestamp,
 ) -> Result<std::result::Result<Option<String>, caigunn::Error>, StoreError> {
-    let history = match history(bot, uid, since).await {
+    // The date goes without a time: that form needs no zone.
+    let day = since.to_string().get(..10).map(str::to_owned);
+    let filter = MessagesFilter { start_at: day, ..MessagesFilter::default() };
+    let history = match history::read_all(&bot.client, uid, &filter).await {
         Ok(history) => history,
         Err(error) => return Ok(Err(error)),
     };
@@ -120,23 +122,6 @@ async fn look(
         .filter(|said| said != text.trim())
         .collect();
     Ok(Ok(find(&history, text, ours, &said)))
-}
-
-/// Everything of a uid since a date. The date is sent without a time: that form needs no zone.
-async fn history(bot: &BotRuntime, uid: &str, since: Timestamp) -> Result<Vec<HistoryEntry>, caigunn::Error> {
-    let day = since.to_string().get(..10).map(str::to_owned);
-    let filter = MessagesFilter { start_at: day, ..MessagesFilter::default() };
-    let mut all = Vec::new();
-    let mut offset = 0;
-    for _ in 0..MAX_PAGES {
-        let page = bot.client.messages(uid, Page { offset, limit: PAGE }, &filter).await?;
-        if page.is_empty() {
-            break;
-        }
-        offset += u32::try_from(page.len()).unwrap_or(u32::MAX);
-        all.extend(page);
-    }
-    Ok(all)
 }
 
 /// The answer to `text`, if the history holds more exchanges of it than can be accounted for. Which side of an entry is the

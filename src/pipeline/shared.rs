@@ -68,7 +68,7 @@ pub struct Shared {
     pub channels: ArcSwap<Channels>,
     pub deliver: Deliver,
     pub fetches: Semaphore,
-    pub decodes: Semaphore,
+    pub decodes: Arc<Semaphore>,
 }
 
 impl Shared {
