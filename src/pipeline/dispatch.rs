@@ -76,6 +76,7 @@ impl Dispatcher {
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stop = self.stop.clone();
         loop {
+            self.shared.dispatcher_beat.beat();
             if self.wakes.take_missed() {
                 self.backlog.fall_behind(0);
             }

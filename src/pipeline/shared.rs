@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
@@ -56,6 +57,29 @@ pub struct ChannelEntry {
 
 pub type Channels = HashMap<ChannelId, ChannelEntry>;
 
+/// When something last went well.
+pub struct Beat {
+    since: Instant,
+    last: AtomicU64,
+}
+
+impl Default for Beat {
+    fn default() -> Self {
+        Self { since: Instant::now(), last: AtomicU64::new(0) }
+    }
+}
+
+impl Beat {
+    pub(crate) fn beat(&self) {
+        let at = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(at, Ordering::Relaxed);
+    }
+
+    pub fn age(&self) -> Duration {
+        self.since.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    }
+}
+
 pub struct Shared {
     pub store: Arc<dyn Store>,
     /// This process's claim on turns and rows.
@@ -67,6 +91,9 @@ pub struct Shared {
     pub bots: Arc<Bots>,
     pub channels: ArcSwap<Channels>,
     pub deliver: Deliver,
+    /// When the dispatcher last went round, and when the store last answered.
+    pub dispatcher_beat: Beat,
+    pub store_beat: Beat,
     pub fetches: Semaphore,
     pub decodes: Arc<Semaphore>,
 }

@@ -20,7 +20,10 @@ pub async fn run(shared: Arc<Shared>, retention: Retention, stop: CancellationTo
     let mut next_sweep = Instant::now() + Duration::from_secs(30);
     loop {
         match shared.store.gauges().await {
-            Ok(gauges) => report(&gauges),
+            Ok(gauges) => {
+                shared.store_beat.beat();
+                report(&gauges);
+            }
             Err(error) => tracing::warn!(%error, "the gauges cannot be read"),
         }
         if Instant::now() >= next_sweep {

@@ -1,12 +1,12 @@
 //! The keys of `channels.<id>` for `kind = "http"`.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::{ByteSize, HumanDuration, Mistake, RawSection};
+use crate::config::{HumanDuration, Mistake, RawSection};
+use crate::contract::Parsed;
 use crate::model::Secret;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,10 +27,6 @@ pub struct HttpConfig {
     #[serde(default = "default_max_wait")]
     #[schemars(extend("x-minimum" = "0", "x-maximum" = "10m"))]
     pub max_wait: HumanDuration,
-    /// Largest request body. Pictures in JSON are base64: a third larger than the file.
-    #[serde(default = "default_max_body")]
-    #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "1GiB"))]
-    pub max_body: ByteSize,
     /// Longest text, in characters.
     #[serde(default = "default_max_text")]
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -61,10 +57,6 @@ fn default_max_wait() -> HumanDuration {
     HumanDuration::from_secs(300)
 }
 
-fn default_max_body() -> ByteSize {
-    ByteSize::mib(25)
-}
-
 fn default_max_text() -> u32 {
     20_000
 }
@@ -80,7 +72,7 @@ fn default_rate() -> u32 {
 /// The fewest characters of an API key.
 const MIN_KEY: usize = 16;
 
-pub(super) fn parse(section: &RawSection) -> Result<Box<dyn Any + Send + Sync>, Vec<Mistake>> {
+pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
     let config: HttpConfig = section.parse()?;
     let mut mistakes = Vec::new();
     if config.keys.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use governor::clock::{Clock as _, DefaultClock};
@@ -36,14 +36,12 @@ type Answered = Result<Response, Problem>;
 
 pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
     let prefix = channel.config.path.clone();
-    let max_body = usize::try_from(channel.config.max_body.get()).unwrap_or(usize::MAX);
     channel.context.state.set(ChannelState::Connected);
     let router = Router::new()
         .route("/v1/messages", post(post_message))
         .route("/v1/messages/{id}", get(get_message))
         .route("/v1/conversations/{user}/reset", post(reset))
         .route("/v1/conversations/{user}/history", get(history))
-        .layer(DefaultBodyLimit::max(max_body))
         .with_state(channel);
     Routes { prefix, router }
 }

@@ -12,29 +12,28 @@ pub mod normalize;
 pub mod render;
 pub mod send;
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use schemars::schema_for;
 
 use crate::channels::http::config::HttpConfig;
-use crate::contract::channel::{Channel, ChannelContext, Registration};
+use crate::config::Kind;
+use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
 use crate::http::BearerKeys;
-use crate::model::{Capabilities, Scope};
+use crate::model::Scope;
 
 pub const KIND: &str = "http";
 
 /// How the kind `http` is registered.
 pub fn registration() -> Registration {
     Registration {
-        kind: KIND,
-        schema: || schema_for!(HttpConfig),
+        kind: Kind::of::<HttpConfig>(KIND),
         default_scope: Scope::UserInChat,
         default_uid_template: "{channel}-{tenant}-{user}",
         parse: config::parse,
+        capabilities: |_| send::capabilities(),
         build,
     }
 }
@@ -46,10 +45,9 @@ pub struct HttpChannel {
     /// Requests per key.
     limiters: HashMap<Arc<str>, DefaultDirectRateLimiter>,
     context: ChannelContext,
-    capabilities: Capabilities,
 }
 
-fn build(config: Box<dyn Any + Send + Sync>, context: ChannelContext) -> Result<Arc<dyn Channel>, String> {
+fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, String> {
     let config = *config.downcast::<HttpConfig>().map_err(|_| "the section was parsed by another kind".to_owned())?;
     let keys = BearerKeys::new(config.keys.iter().map(|(name, key)| (name.as_str(), key.key.clone())));
     let limiters = config
@@ -60,6 +58,5 @@ fn build(config: Box<dyn Any + Send + Sync>, context: ChannelContext) -> Result<
             Some((Arc::from(name.as_str()), RateLimiter::direct(Quota::per_minute(per_minute))))
         })
         .collect();
-    let capabilities = send::capabilities();
-    Ok(Arc::new(HttpChannel { config, keys, limiters, context, capabilities }))
+    Ok(Arc::new(HttpChannel { config, keys, limiters, context }))
 }

@@ -28,7 +28,7 @@ pub(super) fn capabilities() -> Capabilities {
 #[async_trait]
 impl Channel for HttpChannel {
     fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+        &self.context.capabilities
     }
 
     fn ingress(self: Arc<Self>) -> Ingress {
