@@ -3,6 +3,7 @@
 mod control;
 mod faults;
 mod lists;
+mod meets_client;
 mod tokens;
 mod wire;
 
