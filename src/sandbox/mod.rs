@@ -1,6 +1,6 @@
 //! A server that speaks the conversation part of the CaiGunn API: for demos, tests, load, and work without an account.
 //!
-//! It shares no code with the client in [`crate::caigunn`], so that it is a real check of it. It is strict in
+//! It shares no code with the client in `src/caigunn`, so that it is a real check of it. It is strict in
 //! methods, headers, form parts and formats; where the API's documents leave something open it takes every reading.
 //!
 //! | what is wrong | answer |
