@@ -6,6 +6,7 @@
 pub mod bots;
 pub mod health;
 pub mod lifecycle;
+pub mod probe;
 pub mod rules;
 pub mod start;
 pub mod telemetry;

@@ -169,7 +169,7 @@ impl App {
         Ok(Running { addr, stop, done })
     }
 
-    fn units(&self, parts: &Parts<'_>, loaded: &Loaded, broken_bots: &std::collections::BTreeMap<String, String>) -> Vec<Unit> {
+    pub(crate) fn units(&self, parts: &Parts<'_>, loaded: &Loaded, broken_bots: &std::collections::BTreeMap<String, String>) -> Vec<Unit> {
         let mut units = Vec::new();
         for (id, mistakes) in &loaded.broken {
             let why = mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
