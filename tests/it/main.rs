@@ -1,1 +1,4 @@
 //! The integration tests, one binary: a module each.
+
+mod config;
+mod generated;
