@@ -52,20 +52,19 @@ impl ProcessLease {
         Ok(Self { store, name, token })
     }
 
-    /// Renews until `stop`. When the lease is lost (the process was suspended for long, say) `lost` is cancelled: what this
-    /// process believes to hold may be somebody else's by now.
-    pub(crate) async fn keep(&self, stop: CancellationToken, lost: CancellationToken) {
+    /// Renews until `stop`. `false`: the lease was lost (the process was suspended for long, say), and what this process
+    /// believes to hold may be somebody else's by now.
+    pub(crate) async fn keep(&self, stop: CancellationToken) -> bool {
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return true,
                 () = tokio::time::sleep(TTL / 3) => {}
             }
             match self.store.lease(&self.name, &self.name, TTL).await {
                 Ok(Some(token)) if token == self.token => {}
                 Ok(_) => {
                     tracing::error!("the process's lease was lost; stopping");
-                    lost.cancel();
-                    return;
+                    return false;
                 }
                 Err(error) => tracing::warn!(%error, "the process's lease cannot be renewed now"),
             }

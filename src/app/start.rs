@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +18,6 @@ use crate::app::health::Vitals;
 use crate::app::lifecycle::ProcessLease;
 use crate::app::units::{Parts, Unit};
 use crate::app::{App, bots, rules, telemetry};
-use crate::caigunn;
 use crate::config::{Config, Loaded};
 use crate::contract::inbox::WakeSender;
 use crate::contract::store::{Store, StoreError};
@@ -49,15 +49,13 @@ pub enum StartError {
     Listen { addr: SocketAddr, error: std::io::Error },
     #[error("no channel is configured\nhint: add a `[channels.<id>]` section; `caigunn-bridge config example` prints one")]
     NoChannel,
-    #[error("metrics cannot be described: {0}")]
-    Telemetry(String),
 }
 
 /// A running bridge.
 pub struct Running {
     addr: SocketAddr,
     stop: CancellationToken,
-    done: tokio::task::JoinHandle<()>,
+    done: tokio::task::JoinHandle<bool>,
 }
 
 impl Running {
@@ -71,11 +69,12 @@ impl Running {
         self.stop.clone()
     }
 
-    /// Waits until everything has stopped.
-    pub async fn stopped(self) {
-        if let Err(error) = self.done.await {
+    /// Waits until everything has stopped. `false`: not because it was asked to.
+    pub async fn stopped(self) -> bool {
+        self.done.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the bridge ended with a panic");
-        }
+            false
+        })
     }
 }
 
@@ -274,35 +273,34 @@ struct Stages {
 }
 
 /// Waits for the stop (or the loss of the process's lease, or the end of a part that must not end), then for each part in the
-/// order in which work flows.
-async fn supervise(parts: Stages, tasks: TaskTracker, lease: ProcessLease, store: Arc<dyn Store>, stop: CancellationToken) {
-    let Stages { mut server, mut dispatcher, mut delivery } = parts;
-    let (mut server_ended, mut dispatcher_ended, mut delivery_ended) = (false, false, false);
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = lease.keep(stop.clone(), stop.clone()) => {}
-        ended = &mut server => { server_ended = true; tracing::error!(?ended, "the HTTP server ended; stopping"); }
-        ended = &mut dispatcher => { dispatcher_ended = true; tracing::error!(?ended, "the dispatcher ended; stopping"); }
-        ended = &mut delivery => { delivery_ended = true; tracing::error!(?ended, "delivery ended; stopping"); }
-    }
+/// order in which work flows. Answers whether it ended as asked.
+async fn supervise(parts: Stages, tasks: TaskTracker, lease: ProcessLease, store: Arc<dyn Store>, stop: CancellationToken) -> bool {
+    let Stages { server, dispatcher, delivery } = parts;
+    let mut stages = JoinSet::new();
+    stages.spawn(async move { ("the HTTP server", server.await.map(drop)) });
+    stages.spawn(async move { ("the dispatcher", dispatcher.await) });
+    stages.spawn(async move { ("delivery", delivery.await) });
+    let as_asked = tokio::select! {
+        () = stop.cancelled() => true,
+        kept = lease.keep(stop.clone()) => kept,
+        Some(Ok((stage, ended))) = stages.join_next() => {
+            let as_asked = stop.is_cancelled() && ended.is_ok();
+            if !as_asked {
+                tracing::error!(?ended, "{stage} ended by itself; stopping");
+            }
+            as_asked
+        }
+    };
     stop.cancel();
-    if !server_ended {
-        let _ = server.await.map_err(|error| tracing::error!(%error, "the HTTP server panicked"));
-    }
-    if !dispatcher_ended {
-        let _ = dispatcher.await.map_err(|error| tracing::error!(%error, "the dispatcher panicked"));
-    }
-    if !delivery_ended {
-        let _ = delivery.await.map_err(|error| tracing::error!(%error, "delivery panicked"));
+    while let Some(ended) = stages.join_next().await {
+        if let Ok((stage, Err(error))) = ended {
+            tracing::error!(%error, "{stage} panicked");
+        }
     }
     tasks.close();
     tasks.wait().await;
     lease.release().await;
     store.close().await;
     tracing::info!("stopped");
-}
-
-/// Answers whether the client of an account can be built; used by `check`.
-pub fn client_of(account: &crate::config::Account) -> Result<caigunn::HttpClient, caigunn::Error> {
-    caigunn::HttpClient::new(&rules::client_options(account))
+    as_asked
 }

@@ -84,7 +84,7 @@ async fn run_in(app: &App, listen: SocketAddr, folder: &Folder) -> Exit {
     };
     invite(running.addr(), &picture);
     tokio::spawn(lifecycle::stop_on_signals(running.stop_token()));
-    let exit = running.stopped().await;
+    let exit = if running.stopped().await { Exit::Ok } else { Exit::Failure };
     sandbox.stop().await;
     exit
 }

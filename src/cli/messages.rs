@@ -24,7 +24,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "ID")]
         channel: Option<String>,
         /// Only what is at least this old, such as 10m.
-        #[arg(long, value_name = "DURATION")]
+        #[arg(long, value_name = "DURATION", value_parser = HumanDuration::parse)]
         older_than: Option<HumanDuration>,
         /// At most so many.
         #[arg(long, default_value_t = 100)]

@@ -24,7 +24,7 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     };
     tracing::info!(addr = %running.addr(), version = env!("CARGO_PKG_VERSION"), "listening");
     tokio::spawn(lifecycle::stop_on_signals(running.stop_token()));
-    running.stopped().await
+    if running.stopped().await { Exit::Ok } else { Exit::Failure }
 }
 
 pub(super) fn init_logs(loaded: &Loaded) -> Result<(), Exit> {

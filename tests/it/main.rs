@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it as the test itself may")]
 
 mod caigunn_client;
+mod config;
+mod generated;
+mod house;
 mod http_floor;
 mod sandbox;
-mod house;
