@@ -1,1 +1,78 @@
-//! (in the making)
+//! Builds and runs everything.
+//!
+//! [`App::builder`] registers the kinds of channels and loads the configuration; [`start`] opens the store, connects the
+//! stages and starts a [`units`] for each channel; [`lifecycle`] ends it all in order.
+
+pub mod bots;
+pub mod health;
+pub mod lifecycle;
+pub mod probe;
+pub mod rules;
+pub mod start;
+pub mod telemetry;
+mod tokens;
+pub mod units;
+
+pub use start::{Running, StartError};
+
+use crate::channels;
+use crate::config::{Kind, Known, Loaded, Mistakes, Sources};
+use crate::contract::Registration;
+use crate::model::texts::Text;
+
+/// The application: the kinds of channels it knows.
+pub struct App {
+    registrations: Vec<Registration>,
+}
+
+impl App {
+    /// An application with the built-in channels.
+    pub fn builder() -> Self {
+        Self { registrations: channels::built_in() }
+    }
+
+    /// Adds a kind of channel; one of the same name is replaced.
+    #[must_use]
+    pub fn register(mut self, registration: Registration) -> Self {
+        self.registrations.retain(|known| known.kind.name() != registration.kind.name());
+        self.registrations.push(registration);
+        self
+    }
+
+    /// Loads the configuration with what the kinds and texts add to it. Channels with mistakes are left out and named in
+    /// [`Loaded::broken`]; a mistake anywhere else is an error.
+    pub fn load(&self, sources: &Sources) -> Result<Loaded, Mistakes> {
+        self.with_known(|known| {
+            let mut loaded = crate::config::load_tolerant(sources, known)?;
+            self.parse_own(&mut loaded);
+            Ok(loaded)
+        })
+    }
+
+    /// Calls `f` with what the loader has to know.
+    pub fn with_known<T>(&self, f: impl FnOnce(&Known<'_>) -> T) -> T {
+        let kinds: Vec<Kind> = self.registrations.iter().map(|registration| registration.kind.clone()).collect();
+        let texts: Vec<&str> = Text::ALL.iter().map(|text| text.key()).collect();
+        f(&Known { kinds: &kinds, texts: &texts })
+    }
+
+    fn registration(&self, kind: &str) -> Option<&Registration> {
+        self.registrations.iter().find(|registration| registration.kind.name() == kind)
+    }
+
+    /// Lets each kind look at its own section; what it finds wrong leaves that channel out.
+    fn parse_own(&self, loaded: &mut Loaded) {
+        let mut wrong = Vec::new();
+        for (id, channel) in &loaded.config.channels {
+            if let Some(registration) = self.registration(&channel.kind)
+                && let Err(mistakes) = (registration.parse)(&channel.own)
+            {
+                wrong.push((id.clone(), mistakes));
+            }
+        }
+        for (id, mistakes) in wrong {
+            loaded.config.channels.remove(&id);
+            loaded.broken.insert(id, Mistakes(mistakes));
+        }
+    }
+}

@@ -1,3 +1,77 @@
-//! (in the making)
-pub struct SectionSource<'a>(pub &'a serde_json::Value);
-pub struct Mistake;
+//! The configuration: one file per section, documented on the fields, and how it is loaded.
+//!
+//! Defaults, then the file, then the environment (`CAIGUNN_BRIDGE__SECTION__KEY`). [`load`] walks the merged tree along the JSON
+//! schema generated from the types, so that every mistake is known at once and with its line; [`schema()`] and [`example()`] are
+//! generated from the same types, so that they cannot disagree with it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+mod accounts;
+mod bots;
+mod channels;
+mod checks;
+mod example;
+mod formats;
+mod identity;
+mod layers;
+mod load;
+mod log;
+mod mistake;
+mod origins;
+mod pipeline;
+mod schema;
+mod secrets;
+mod server;
+mod show;
+mod store;
+mod suggest;
+mod texts;
+mod units;
+mod validate;
+
+pub use self::{
+    accounts::{Account, BASE_URL_FORMAT},
+    bots::Bot,
+    channels::{Channel, LANGUAGE_FORMAT, NAME_FORMAT, RawSection, is_language, is_name},
+    example::example,
+    identity::Identity,
+    layers::{FILE_VARIABLE, PREFIX, Sources, usual_places},
+    load::{Loaded, load, load_tolerant},
+    log::{Log, LogFormat},
+    mistake::{Mistake, Mistakes, Origin},
+    origins::Origins,
+    pipeline::{AmbiguousSend, Breaker, Image, Pipeline, Retry},
+    schema::{Kind, Known, schema},
+    server::{ListenAddress, Server},
+    show::redacted,
+    store::Store,
+    texts::TextOverrides,
+    units::{ByteSize, HumanDuration, UnitError},
+    validate::check_section,
+};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// CaiGunn accounts by name.
+    #[schemars(extend("propertyNames" = { "format": channels::NAME_FORMAT }, "x-essential" = true))]
+    pub accounts: BTreeMap<String, Account>,
+    /// Chatbots by name.
+    #[schemars(extend("propertyNames" = { "format": channels::NAME_FORMAT }, "x-essential" = true))]
+    pub bots: BTreeMap<String, Bot>,
+    /// Channels by id. The id is part of every uid: do not rename it.
+    #[schemars(extend("propertyNames" = { "format": channels::NAME_FORMAT }, "x-essential" = true))]
+    pub channels: BTreeMap<String, Channel>,
+    pub server: Server,
+    pub store: Store,
+    pub pipeline: Pipeline,
+    pub identity: Identity,
+    /// The bridge's own sentences by language: what replaces them.
+    #[schemars(extend("propertyNames" = { "format": channels::LANGUAGE_FORMAT }))]
+    pub texts: BTreeMap<String, TextOverrides>,
+    pub log: Log,
+}

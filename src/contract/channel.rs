@@ -1,5 +1,6 @@
 //! What a channel is.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{Kind, Mistake, RawSection};
 use crate::contract::inbox::InboxWriter;
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::{OutboxRow, Store};
-use crate::model::{BotName, Capabilities, ChannelId, Clock, MediaRef, OutboundAction, Rendered, Target};
+use crate::model::{BotName, Capabilities, ChannelId, Clock, MediaRef, OutboundAction, Rendered, Scope, Target};
 
 /// An adapter to one platform. It translates and calls; ordering, retries and storage are the pipeline's.
 #[async_trait]
@@ -44,7 +46,13 @@ pub trait Channel: Send + Sync + 'static {
 #[derive(Default)]
 pub struct Ingress {
     pub listeners: Vec<Box<dyn Listener>>,
-    pub routes: Option<axum::Router>,
+    pub routes: Option<Routes>,
+}
+
+/// Routes in the bridge's server, under a prefix of the channel's own (`""` = the root).
+pub struct Routes {
+    pub prefix: String,
+    pub router: axum::Router,
 }
 
 /// A loop that one replica at a time runs, under the lease `name`.
@@ -52,8 +60,8 @@ pub struct Ingress {
 pub trait Listener: Send {
     fn name(&self) -> String;
 
-    /// Runs until `stop`. An `Err` is a failure to be restarted after a delay; the text is logged.
-    async fn run(self: Box<Self>, stop: CancellationToken) -> Result<(), String>;
+    /// Runs until `stop`. An `Err` is logged, and the listener is run again after a delay.
+    async fn run(&mut self, stop: CancellationToken) -> Result<(), String>;
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -185,6 +193,7 @@ impl StateReporter {
 pub struct ChannelContext {
     pub id: ChannelId,
     pub bot: BotName,
+    pub capabilities: Capabilities,
     pub inbox: InboxWriter,
     pub outbound: OutboundWriter,
     /// Cursors, kv, media, views of turns and the journal.
@@ -215,15 +224,18 @@ pub struct Exchange {
 
 /// A kind of channel, as it is registered. Built-in channels go through the same door as a third party's.
 pub struct Registration {
-    /// The `kind` in `channels.<id>`.
-    pub kind: &'static str,
-    /// JSON schema of the kind's own keys.
-    pub schema: fn() -> schemars::Schema,
+    /// The `kind` in `channels.<id>`, with the schema of its own keys.
+    pub kind: Kind,
     /// The scope and uid template when the section names none.
-    pub default_scope: crate::model::Scope,
+    pub default_scope: Scope,
     pub default_uid_template: &'static str,
-    /// Checks and parses the kind's own keys. The answer is handed to `build`.
-    pub parse: fn(&crate::config::SectionSource<'_>) -> Result<Box<dyn std::any::Any + Send + Sync>, Vec<crate::config::Mistake>>,
+    /// Checks and parses the kind's own keys. The answer is handed to `capabilities` and `build`.
+    pub parse: fn(&RawSection) -> Result<Parsed, Vec<Mistake>>,
+    /// What a channel with this section can do.
+    pub capabilities: fn(&Parsed) -> Capabilities,
     /// Builds the channel; must not do I/O. An error is a state of this channel, never of the others.
-    pub build: fn(Box<dyn std::any::Any + Send + Sync>, ChannelContext) -> Result<Arc<dyn Channel>, String>,
+    pub build: fn(Parsed, ChannelContext) -> Result<Arc<dyn Channel>, String>,
 }
+
+/// A kind's own section, parsed; only the kind knows its type.
+pub type Parsed = Box<dyn Any + Send + Sync>;

@@ -9,7 +9,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::mpsc;
 
-use crate::contract::store::{Accepted, NewEvent, Result, Store};
+use crate::contract::store::{Accepted, NewEvent, Result, Store, StoreError};
 use crate::model::capabilities::Overflow;
 use crate::model::turn::{Reason, Turn};
 use crate::model::uid::UidTemplate;
@@ -94,7 +94,7 @@ pub enum Receipt {
     /// On disk; the turn will be (or has been) answered.
     Accepted { turn: TurnId },
     /// Seen before; on disk as the turn, if that is still stored.
-    Duplicate { turn: Option<TurnId> },
+    Duplicate { turn: Option<TurnId>, note: Option<String> },
     /// Not taken and not stored. The caller still has the message.
     Refused { reason: Reason, retry_after: Duration },
 }
@@ -117,6 +117,14 @@ impl InboxWriter {
     /// Stores the events, in order, and the cursor of their source, in one commit. Acknowledge the platform only after
     /// this has returned `Ok`; after an `Err` nothing was stored.
     pub async fn accept(&self, events: Vec<Incoming>, cursor: Option<(String, String)>) -> Result<Vec<Receipt>> {
+        // A task of its own: when the caller is dropped in the midst (its client hung up), the commit may still happen, and
+        // then the dispatcher must be woken.
+        let inbox = self.clone();
+        let accepting = tokio::spawn(async move { inbox.accept_now(events, cursor).await });
+        accepting.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    }
+
+    async fn accept_now(&self, events: Vec<Incoming>, cursor: Option<(String, String)>) -> Result<Vec<Receipt>> {
         let inner = &*self.0;
         let mut receipts: Vec<Option<Receipt>> = Vec::with_capacity(events.len());
         let mut new = Vec::with_capacity(events.len());
@@ -138,7 +146,7 @@ impl InboxWriter {
             .map(|early| match early {
                 Some(refused) => refused,
                 // The store answers one for one; an answer that is missing can only mean that nothing is known.
-                None => accepted.next().map_or(Receipt::Duplicate { turn: None }, |accepted| self.told(accepted)),
+                None => accepted.next().map_or(Receipt::Duplicate { turn: None, note: None }, |accepted| self.told(accepted)),
             })
             .collect())
     }
@@ -189,9 +197,9 @@ impl InboxWriter {
                 count(reason.as_str());
                 Receipt::Accepted { turn }
             }
-            Accepted::Duplicate { turn } => {
+            Accepted::Duplicate { turn, note } => {
                 count("duplicate");
-                Receipt::Duplicate { turn }
+                Receipt::Duplicate { turn, note }
             }
             Accepted::Refused { reason } => {
                 count(reason.as_str());

@@ -6,7 +6,7 @@ pub mod outbox;
 pub mod store;
 
 pub use channel::{
-    Channel, ChannelContext, ChannelState, FetchError, Finding, Ingress, Listener, Registration, SendError, SendReceipt, Signal,
+    Channel, ChannelContext, ChannelState, FetchError, Finding, Ingress, Listener, Parsed, Registration, Routes, SendError, SendReceipt, Signal,
     StateReporter,
 };
 pub use inbox::{InboxWriter, Receipt};

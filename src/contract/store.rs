@@ -84,8 +84,8 @@ pub enum Accepted {
     Replaced { turn: TurnId, seq: i64 },
     /// Recorded, and its turn has ended at once without a word (a further overflow; an edit that came too late).
     Ended { turn: TurnId, reason: Reason },
-    /// The event key was seen before; the turn it belongs to, if that is still stored.
-    Duplicate { turn: Option<TurnId> },
+    /// The event key was seen before; the turn it belongs to, if that is still stored, and the channel's note.
+    Duplicate { turn: Option<TurnId>, note: Option<String> },
     /// [`Overflow::Refuse`]: nothing was stored.
     Refused { reason: Reason },
 }
@@ -227,8 +227,9 @@ pub trait Turns: Send + Sync {
     async fn equal_asks(&self, seq: i64, n: u16, uid: &str, digest: [u8; 16], within: Duration) -> Result<EqualAsks>;
 
     /// Ends a turn: result of the last ask, outcome, journal, outbox rows and the contact's change in one commit. A turn
-    /// that was never claimed (a command, a notice) may be finished by any claimant unless an earlier turn of its contact
-    /// is open or somebody else has claimed it: then `LeaseLost`.
+    /// that was never claimed (a command, a notice), or whose claimant's lease has ended, may be finished by any claimant
+    /// unless an earlier turn of its contact is open or somebody else has claimed it: then `LeaseLost`. The same goes for
+    /// `finish_ask` and `release_turn`.
     async fn finish_turn(&self, finish: FinishTurn) -> Result<Finished>;
 
     /// Gives a turn back: pending again, due after `delay`, unclaimed. `ask` is recorded first. With `spent`, one failed
@@ -250,8 +251,8 @@ pub trait Turns: Send + Sync {
     /// The turn as the outside sees it.
     async fn view(&self, id: TurnId) -> Result<Option<Arc<TurnView>>>;
 
-    /// The turn that an event key belongs to.
-    async fn turn_of(&self, channel: &ChannelId, key: &EventKey) -> Result<Option<TurnId>>;
+    /// The turn that an event key belongs to, with the channel's note.
+    async fn turn_of(&self, channel: &ChannelId, key: &EventKey) -> Result<Option<(TurnId, Option<String>)>>;
 
     /// Resolves when the turn has ended, at once if it has by then. Register before `accept` to miss nothing; the future
     /// holds no connection. Pending for ever for a turn that does not exist.

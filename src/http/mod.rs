@@ -1,1 +1,12 @@
-//! (in the making)
+//! What every HTTP surface shares: the server with its limits, errors as problem+json, and bearer keys.
+
+pub mod auth;
+pub mod body;
+pub mod problem;
+pub mod server;
+mod socket;
+
+pub use auth::BearerKeys;
+pub use body::JsonBody;
+pub use problem::Problem;
+pub use server::{Connection, ServerLimits, serve};

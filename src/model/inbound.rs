@@ -25,6 +25,8 @@ pub struct Incoming {
     /// Whether the bot was addressed. Judged per turn: one addressed member of an album is enough.
     pub addressed: bool,
     pub event: InboundEvent,
+    /// A note of the channel's own, kept with the key and handed back with a duplicate (a fingerprint, say).
+    pub note: Option<String>,
 }
 
 /// The kinds of events. They share one lane per contact, in order.

@@ -70,6 +70,8 @@ impl UidTemplate {
                 };
                 let apart = match pieces.last() {
                     None => true,
+                    // Text before the first placeholder separates nothing.
+                    Some(Piece::Literal(_)) if pieces.len() == 1 => true,
                     Some(Piece::Literal(text)) => text.contains('-'),
                     Some(_) => false,
                 };

@@ -1,1 +1,28 @@
-//! (in the making)
+//! From an accepted event to a delivered answer.
+//!
+//! [`dispatch`] decides which turn runs when ([`schedule`] is its pure part), [`work`] carries one turn through (media
+//! from [`fetch`], calls in [`ask`], [`recover`] after an ambiguous one, [`commands`]), [`plan`] decides what is said,
+//! [`deliver`] makes the platform calls, [`sweep`] forgets. [`retry`] and [`breaker`] hold the decisions about failures.
+
+pub mod ask;
+pub mod backlog;
+pub mod bots;
+pub mod breaker;
+pub mod commands;
+pub mod contacts;
+pub mod deliver;
+pub mod dispatch;
+pub mod fetch;
+pub mod history;
+pub mod images;
+pub mod plan;
+pub mod recover;
+pub mod retry;
+pub mod schedule;
+pub mod shared;
+pub mod sweep;
+pub mod typing;
+pub mod work;
+
+pub use bots::{BotRuntime, BotState};
+pub use shared::{Rules, Shared};

@@ -1,1 +1,6 @@
-//! (in the making)
+//! The bridge's own pages: health, readiness, metrics.
+
+pub mod health;
+pub mod metrics;
+
+pub use health::{Health, HealthSource};

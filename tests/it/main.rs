@@ -1,1 +1,9 @@
 //! The integration tests, one binary: a module each.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it as the test itself may")]
+
+mod caigunn_client;
+mod config;
+mod generated;
+mod house;
+mod http_floor;
+mod sandbox;

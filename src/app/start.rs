@@ -1,0 +1,306 @@
+//! Opens the store, connects the stages, starts everything; stops it in order.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::health::Vitals;
+use crate::app::lifecycle::ProcessLease;
+use crate::app::units::{Parts, Unit};
+use crate::app::{App, bots, rules, telemetry};
+use crate::config::{Config, Loaded};
+use crate::contract::inbox::WakeSender;
+use crate::contract::store::{Store, StoreError};
+use crate::http;
+use crate::model::{ChannelId, Clock};
+use crate::pipeline::contacts::ContactCache;
+use crate::pipeline::deliver::Deliver;
+use crate::pipeline::dispatch::Dispatcher;
+use crate::pipeline::retry::Backoff;
+use crate::pipeline::shared::{Beat, Channels};
+use crate::pipeline::{Shared, sweep};
+use crate::stores::sqlite::{SqliteOptions, SqliteStore};
+use crate::web;
+
+/// Contacts kept in memory.
+const CACHED_CONTACTS: u64 = 10_000;
+
+/// Wakes that may wait for the dispatcher; over it, it reads the store.
+const WAKES: usize = 4_096;
+
+/// How often a paused bot's credentials are tried.
+const TRY_CREDENTIALS: Backoff = Backoff { min: Duration::from_secs(10), max: Duration::from_secs(300) };
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("cannot listen on {addr}: {error}\nhint: is another process using the port? Set `server.listen` to another one")]
+    Listen { addr: SocketAddr, error: std::io::Error },
+    #[error("no channel is configured\nhint: add a `[channels.<id>]` section; `caigunn-bridge config example` prints one")]
+    NoChannel,
+}
+
+/// A running bridge.
+pub struct Running {
+    addr: SocketAddr,
+    stop: CancellationToken,
+    done: tokio::task::JoinHandle<bool>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Cancel it to stop the bridge.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Waits until everything has stopped. `false`: not because it was asked to.
+    pub async fn stopped(self) -> bool {
+        self.done.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the bridge ended with a panic");
+            false
+        })
+    }
+}
+
+impl App {
+    /// Starts the bridge. It runs until its stop token is cancelled.
+    pub async fn start(&self, loaded: &Loaded) -> Result<Running, StartError> {
+        let config = &loaded.config;
+        if config.channels.is_empty() && loaded.broken.is_empty() {
+            return Err(StartError::NoChannel);
+        }
+        let metrics = telemetry::init_metrics();
+        let listener = listen(*config.server.listen).await?;
+        let addr = listener.local_addr().map_err(|error| StartError::Listen { addr: *config.server.listen, error })?;
+        let clock = Clock::system();
+        let store = open_store(config, &clock, true).await?;
+        let lease = ProcessLease::take(Arc::clone(&store)).await?;
+        let stop = CancellationToken::new();
+
+        let gates = Arc::new(Notify::new());
+        let opened = bots::open(config, &store, &gates).await;
+        let deliver = Deliver::new(stop.clone());
+        let (wake, wakes) = WakeSender::new(WAKES);
+        let rules = rules::rules(config);
+        let shared = Arc::new(Shared {
+            claim: lease.token,
+            clock: clock.clone(),
+            texts: rules::texts(config),
+            contacts: ContactCache::new(Arc::clone(&store), CACHED_CONTACTS),
+            bots: Arc::clone(&opened.bots),
+            channels: ArcSwap::default(),
+            deliver: deliver.clone(),
+            dispatcher_beat: Beat::default(),
+            store_beat: Beat::default(),
+            fetches: Semaphore::new(rules.fetch_concurrency),
+            decodes: Arc::new(Semaphore::new(decoders())),
+            rules,
+            store: Arc::clone(&store),
+        });
+        deliver.attach(&shared);
+
+        let parts = Parts {
+            config,
+            store: &store,
+            wake: &wake,
+            deliver: &deliver,
+            history: opened.bots.clone(),
+            clock: &clock,
+            stop: &stop,
+        };
+        let mut units = self.units(&parts, loaded, &opened.broken);
+        let routes = mount(&mut units, config);
+        let channels: Channels = units.iter().filter_map(|unit| Some((unit.id.clone(), unit.entry.clone()?))).collect();
+        shared.channels.store(Arc::new(channels));
+        report_left_over(&*store, loaded).await;
+
+        let tasks = TaskTracker::new();
+        let vitals = Arc::new(Vitals {
+            shared: Arc::clone(&shared),
+            channels: units.iter().map(|unit| (unit.id.clone(), unit.state.clone())).collect(),
+            broken_bots: opened.broken,
+            stop: stop.clone(),
+        });
+        for unit in &mut units {
+            unit.start(&store, &tasks);
+        }
+        for bot in shared.bots.0.values() {
+            tasks.spawn(Arc::clone(bot).watch_over(TRY_CREDENTIALS, stop.clone()));
+        }
+        for (name, account) in opened.accounts {
+            if let Some(section) = config.accounts.get(&name)
+                && !section.refresh_every.is_zero()
+            {
+                let jitter = section.refresh_jitter.as_secs_f64() / section.refresh_every.as_secs_f64();
+                tasks.spawn(account.keep_fresh(*section.refresh_every, jitter.clamp(0.0, 1.0), stop.clone()));
+            }
+        }
+        tasks.spawn(sweep::run(Arc::clone(&shared), rules::retention(config), stop.clone()));
+        tasks.spawn(telemetry::upkeep(metrics.clone(), stop.clone()));
+        tasks.spawn(report_vitals(Arc::clone(&vitals), stop.clone()));
+
+        let app = server_routes(config, routes, vitals, metrics);
+        let limits = rules::server_limits(&config.server);
+        let grace = *config.server.grace_period;
+        let server = tokio::spawn(http::serve(listener, app, limits, stop.clone()));
+        let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&shared), wakes, gates, stop.clone()).run(grace));
+        let delivery = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move { deliver.run(&shared, grace).await }
+        });
+        let done = tokio::spawn(supervise(Stages { server, dispatcher, delivery }, tasks, lease, store, stop.clone()));
+        Ok(Running { addr, stop, done })
+    }
+
+    pub(crate) fn units(&self, parts: &Parts<'_>, loaded: &Loaded, broken_bots: &std::collections::BTreeMap<String, String>) -> Vec<Unit> {
+        let mut units = Vec::new();
+        for (id, mistakes) in &loaded.broken {
+            let why = mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            units.push(Unit::broken(ChannelId::new(id.as_str()), why));
+        }
+        for (id, section) in loaded.config.channels.iter().filter(|(_, section)| section.enabled) {
+            let unit = match (self.registration(&section.kind), broken_bots.get(&section.bot)) {
+                (_, Some(why)) => Unit::broken(ChannelId::new(id.as_str()), format!("bot {}: {why}", section.bot)),
+                (Some(registration), None) => Unit::build(parts, id, section, registration),
+                (None, None) => Unit::broken(ChannelId::new(id.as_str()), format!("there is no kind `{}`", section.kind)),
+            };
+            units.push(unit);
+        }
+        units
+    }
+}
+
+/// Opens the store of a configuration: exclusively for the daemon, beside it for the command line.
+pub async fn open_store(config: &Config, clock: &Clock, exclusive: bool) -> Result<Arc<dyn Store>, StoreError> {
+    let options = SqliteOptions {
+        exclusive,
+        media_budget: config.store.media_budget.get(),
+        clock: clock.clone(),
+        ..SqliteOptions::default()
+    };
+    let path = config.store.path.clone();
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await;
+    opened.map_err(|error| StoreError::Unavailable(error.to_string()))?.map(|store| store as Arc<dyn Store>)
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).await.map_err(|error| StartError::Listen { addr, error })
+}
+
+fn decoders() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Mounts the channels' routes. Two channels under one prefix would hide each other: the later one does not run.
+fn mount(units: &mut [Unit], config: &Config) -> Router {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut router = Router::new();
+    for unit in units {
+        let Some(routes) = unit.routes.take() else { continue };
+        if !taken.insert(routes.prefix.clone()) {
+            let prefix = if routes.prefix.is_empty() { "/" } else { &routes.prefix };
+            unit.refuse(format!("another channel is mounted at {prefix}; give this one a `path` of its own"));
+            continue;
+        }
+        router = if routes.prefix.is_empty() { router.merge(routes.router) } else { router.nest(&routes.prefix, routes.router) };
+    }
+    let max_body = usize::try_from(config.server.max_body.get()).unwrap_or(usize::MAX);
+    router.layer(DefaultBodyLimit::max(max_body))
+}
+
+fn server_routes(
+    config: &Config,
+    channels: Router,
+    vitals: Arc<Vitals>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+) -> Router {
+    let mut router = channels;
+    if config.server.health {
+        router = router.merge(web::health::routes(vitals));
+    }
+    if config.server.metrics {
+        router = router.merge(web::metrics::routes(metrics));
+    }
+    http::problem::with_fallbacks(router)
+}
+
+/// Names the work of channels that left the configuration: it is kept, and not sent.
+async fn report_left_over(store: &dyn Store, loaded: &Loaded) {
+    match store.channels_with_work().await {
+        Ok(channels) => {
+            for (channel, work) in channels {
+                let known = loaded.config.channels.contains_key(channel.as_str()) || loaded.broken.contains_key(channel.as_str());
+                if !known {
+                    tracing::warn!(%channel, work, "the channel left the configuration; its work is kept and not done");
+                }
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the store cannot say which channels have work"),
+    }
+}
+
+async fn report_vitals(vitals: Arc<Vitals>, stop: CancellationToken) {
+    loop {
+        vitals.report();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(sweep::GAUGES_EVERY) => {}
+        }
+    }
+}
+
+/// The parts whose end ends the bridge.
+struct Stages {
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    dispatcher: tokio::task::JoinHandle<()>,
+    delivery: tokio::task::JoinHandle<()>,
+}
+
+/// Waits for the stop (or the loss of the process's lease, or the end of a part that must not end), then for each part in the
+/// order in which work flows. Answers whether it ended as asked.
+async fn supervise(parts: Stages, tasks: TaskTracker, lease: ProcessLease, store: Arc<dyn Store>, stop: CancellationToken) -> bool {
+    let Stages { server, dispatcher, delivery } = parts;
+    let mut stages = JoinSet::new();
+    stages.spawn(async move { ("the HTTP server", server.await.map(drop)) });
+    stages.spawn(async move { ("the dispatcher", dispatcher.await) });
+    stages.spawn(async move { ("delivery", delivery.await) });
+    let as_asked = tokio::select! {
+        () = stop.cancelled() => true,
+        kept = lease.keep(stop.clone()) => kept,
+        Some(Ok((stage, ended))) = stages.join_next() => {
+            let as_asked = stop.is_cancelled() && ended.is_ok();
+            if !as_asked {
+                tracing::error!(?ended, "{stage} ended by itself; stopping");
+            }
+            as_asked
+        }
+    };
+    stop.cancel();
+    while let Some(ended) = stages.join_next().await {
+        if let Ok((stage, Err(error))) = ended {
+            tracing::error!(%error, "{stage} panicked");
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+    lease.release().await;
+    store.close().await;
+    tracing::info!("stopped");
+    as_asked
+}

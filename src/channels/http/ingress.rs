@@ -1,0 +1,335 @@
+//! The routes under `/v1`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use governor::clock::{Clock as _, DefaultClock};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use crate::channels::http::normalize::{self, Bounds};
+use crate::channels::http::render;
+use crate::channels::http::{HttpChannel, body, ids};
+use crate::contract::channel::{ChannelState, Routes};
+use crate::contract::inbox::Receipt;
+use crate::contract::store::StoreError;
+use crate::http::Problem;
+use crate::model::commands::Command;
+use crate::model::inbound::InboundEvent;
+use crate::model::turn::{Reason, TurnView};
+use crate::model::{Incoming, TurnId, error};
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The longest Idempotency-Key, in characters.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// How soon to ask again for something that is being worked on, or that the store could not take.
+const SOON: Duration = Duration::from_secs(1);
+
+type Channel = State<Arc<HttpChannel>>;
+type Answered = Result<Response, Problem>;
+
+pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
+    let prefix = channel.config.path.clone();
+    channel.context.state.set(ChannelState::Connected);
+    let router = Router::new()
+        .route("/v1/messages", post(post_message))
+        .route("/v1/messages/{id}", get(get_message))
+        .route("/v1/conversations/{user}/reset", post(reset))
+        .route("/v1/conversations/{user}/history", get(history))
+        .with_state(channel);
+    Routes { prefix, router }
+}
+
+async fn post_message(State(channel): Channel, request: Request) -> Answered {
+    let key = channel.admit(request.headers())?;
+    let prefer = Preference::of(request.headers(), &channel)?;
+    let idempotency_key = idempotency_key(request.headers())?;
+    let max_images = channel.config.max_images as usize;
+    let message = body::read(request, max_images).await?;
+    message.check(&Bounds { max_text: channel.config.max_text as usize, max_images })?;
+
+    let inbox = &channel.context.inbox;
+    let sender = message.sender(&key);
+    let contact = inbox.contact_key(&sender);
+    let event_key = ids::event_key(&key, idempotency_key.as_deref());
+    let fingerprint = idempotency_key.is_some().then(|| message.fingerprint());
+    if let Some(fingerprint) = &fingerprint
+        && !message.images.is_empty()
+        && let Some((turn, note)) = channel.context.store.turn_of(inbox.channel(), &event_key).await.map_err(store_problem)?
+    {
+        // Known: its pictures need not be stored again.
+        return channel.replay(Some(turn), note.as_deref(), fingerprint).await;
+    }
+    let mut stored = Vec::with_capacity(message.images.len());
+    for image in &message.images {
+        stored.push(channel.context.store.put_media(image.bytes.clone()).await.map_err(store_problem)?);
+    }
+    let incoming = normalize::message(message, sender, &contact, event_key, stored, fingerprint.clone());
+    channel.take(incoming, prefer, fingerprint.as_deref()).await
+}
+
+async fn get_message(State(channel): Channel, Path(id): Path<String>, headers: HeaderMap) -> Answered {
+    let key = channel.admit(&headers)?;
+    let prefer = Preference { wait: Preference::asked(&headers, &channel)?.unwrap_or_default() };
+    let id = TurnId::parse(&id).ok_or_else(Problem::not_found)?;
+    let view = channel.view(id).await?;
+    let contact = channel.context.store.contact(view.contact).await.map_err(store_problem)?;
+    let own = view.channel == *channel.context.inbox.channel() && contact.is_some_and(|contact| ids::belongs(&contact.key, &key));
+    if !own {
+        return Err(Problem::not_found());
+    }
+    if view.outcome.is_none() && !prefer.wait.is_zero() {
+        return Ok(channel.wait(id, prefer).await);
+    }
+    Ok(json(StatusCode::OK, &render::answer(&view)))
+}
+
+/// Which conversation of a user.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    #[serde(default)]
+    conversation: Option<String>,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+async fn reset(
+    State(channel): Channel,
+    Path(user): Path<String>,
+    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Answered {
+    let key = channel.admit(&headers)?;
+    let which = which.map_err(Problem::from)?.0;
+    let prefer = Preference::of(&headers, &channel)?;
+    let idempotency_key = idempotency_key(&headers)?;
+    check_names(&user, which.conversation.as_deref())?;
+    let sender = ids::sender(&key, &user, which.conversation.as_deref());
+    let contact = channel.context.inbox.contact_key(&sender);
+    let event_key = ids::event_key(&key, idempotency_key.as_deref());
+    let fingerprint = idempotency_key.is_some().then(|| format!("reset {contact}"));
+    let command = InboundEvent::Command { command: Command::Reset, args: String::new() };
+    let incoming = normalize::event(command, sender, &contact, event_key, fingerprint.clone());
+    channel.take(incoming, prefer, fingerprint.as_deref()).await
+}
+
+/// The most exchanges of one answer.
+const MAX_HISTORY: usize = 200;
+
+async fn history(
+    State(channel): Channel,
+    Path(user): Path<String>,
+    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Answered {
+    let key = channel.admit(&headers)?;
+    let which = which.map_err(Problem::from)?.0;
+    check_names(&user, which.conversation.as_deref())?;
+    let limit = which.limit.unwrap_or(30);
+    if !(1..=MAX_HISTORY).contains(&limit) {
+        return Err(Problem::invalid(format!("`limit` must be from 1 to {MAX_HISTORY}")));
+    }
+    let context = &channel.context;
+    let contact_key = context.inbox.contact_key(&ids::sender(&key, &user, which.conversation.as_deref()));
+    let contact = context.store.contact_by_key(context.inbox.channel(), &contact_key).await.map_err(store_problem)?;
+    let messages = match contact {
+        None => Vec::new(),
+        Some(contact) => context.history.history(&context.bot, &contact.uid(), limit).await.map_err(|error| {
+            tracing::warn!(channel = %context.id, error, "the history cannot be read");
+            Problem::unavailable(SOON).detail("CaiGunn's history cannot be read just now.")
+        })?,
+    };
+    Ok(json(StatusCode::OK, &serde_json::json!({ "messages": messages })))
+}
+
+fn check_names(user: &str, conversation: Option<&str>) -> Result<(), Problem> {
+    normalize::name("user", user)?;
+    conversation.map_or(Ok(()), |conversation| normalize::name("conversation", conversation))
+}
+
+impl HttpChannel {
+    /// Whose request it is, if it may be made now.
+    fn admit(&self, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
+        let key = self.keys.authenticate(headers)?;
+        if let Some(limiter) = self.limiters.get(&key)
+            && let Err(until) = limiter.check()
+        {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            return Err(Problem::rate_limited(wait).detail("This API key makes more requests than its `rate_per_minute`."));
+        }
+        Ok(key)
+    }
+
+    /// Accepts an event and answers as the caller prefers.
+    async fn take(&self, incoming: Incoming, prefer: Preference, fingerprint: Option<&str>) -> Answered {
+        let receipts = self.context.inbox.accept(vec![incoming], None).await.map_err(store_problem)?;
+        match receipts.into_iter().next() {
+            Some(Receipt::Accepted { turn }) => Ok(self.wait(turn, prefer).await),
+            Some(Receipt::Duplicate { turn, note }) => self.replay(turn, note.as_deref(), fingerprint.unwrap_or_default()).await,
+            Some(Receipt::Refused { reason: Reason::TooManyPending, retry_after }) => {
+                Err(Problem::new(error::TOO_MANY_PENDING).retry_after(retry_after))
+            }
+            Some(Receipt::Refused { retry_after, .. }) => {
+                Err(Problem::rate_limited(retry_after).detail("This user writes faster than the per-user rate."))
+            }
+            None => Err(Problem::internal()),
+        }
+    }
+
+    /// Answers a request whose Idempotency-Key is known.
+    async fn replay(&self, turn: Option<TurnId>, note: Option<&str>, fingerprint: &str) -> Answered {
+        if note != Some(fingerprint) {
+            return Err(Problem::new(error::KEY_REUSED));
+        }
+        let busy = |problem: Problem| Err(problem.retry_after(SOON));
+        let Some(turn) = turn else { return busy(Problem::new(error::IN_PROGRESS)) };
+        let view = self.view(turn).await?;
+        if view.outcome.is_none() {
+            return busy(Problem::new(error::IN_PROGRESS).location(&self.location(turn)));
+        }
+        let mut response = json(StatusCode::OK, &render::answer(&view));
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        Ok(response)
+    }
+
+    /// Waits for the answer as long as the caller prefers; then 202.
+    async fn wait(&self, turn: TurnId, prefer: Preference) -> Response {
+        if !prefer.wait.is_zero() {
+            let watch = self.context.store.watch(turn);
+            let ended = tokio::select! {
+                view = watch => Some(view),
+                () = tokio::time::sleep(prefer.wait) => None,
+                // The bridge stops: the message is on disk, and the caller is told where its answer will be.
+                () = self.context.stop.cancelled() => None,
+            };
+            if let Some(view) = ended {
+                return json(StatusCode::OK, &render::answer(&view));
+            }
+        }
+        let mut response = json(StatusCode::ACCEPTED, &render::pending(turn));
+        if let Ok(location) = HeaderValue::from_str(&self.location(turn)) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+    }
+
+    async fn view(&self, id: TurnId) -> Result<Arc<TurnView>, Problem> {
+        self.context.store.view(id).await.map_err(store_problem)?.ok_or_else(Problem::not_found)
+    }
+
+    fn location(&self, turn: TurnId) -> String {
+        format!("{}/v1/messages/{turn}", self.config.path)
+    }
+}
+
+/// How the caller wants to be answered (RFC 7240).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Preference {
+    wait: Duration,
+}
+
+impl Preference {
+    fn of(headers: &HeaderMap, channel: &HttpChannel) -> Result<Self, Problem> {
+        let wait = Self::asked(headers, channel)?.unwrap_or(*channel.config.wait);
+        Ok(Self { wait })
+    }
+
+    /// The wait that `Prefer` names: zero for `respond-async`; bounded by `max_wait`.
+    fn asked(headers: &HeaderMap, channel: &HttpChannel) -> Result<Option<Duration>, Problem> {
+        let mut wait = None;
+        for value in headers.get_all("prefer") {
+            let Ok(value) = value.to_str() else { continue };
+            wait = prefer(value)?.or(wait);
+        }
+        Ok(wait.map(|wait| wait.min(*channel.config.max_wait)))
+    }
+}
+
+/// One `Prefer` header. Preferences that are not ours are passed over, as the RFC asks.
+fn prefer(value: &str) -> Result<Option<Duration>, Problem> {
+    let (mut wait, mut is_async) = (None, false);
+    for preference in value.split(',') {
+        let name = preference.split(';').next().unwrap_or_default();
+        let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "respond-async" => is_async = true,
+            "wait" => {
+                let seconds = value.and_then(|value| value.trim().trim_matches('"').parse().ok());
+                let seconds = seconds.ok_or_else(|| Problem::bad_request("`Prefer: wait=` takes whole seconds"))?;
+                wait = Some(Duration::from_secs(seconds));
+            }
+            _ => {}
+        }
+    }
+    // With both, the RFC's reading is: wait that long, then answer asynchronously.
+    Ok(wait.or(is_async.then_some(Duration::ZERO)))
+}
+
+/// The Idempotency-Key, bare or as the quoted string of the IETF draft.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let length = bare.chars().count();
+    if length == 0 || length > MAX_IDEMPOTENCY_KEY {
+        let detail = format!("`Idempotency-Key` must have 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters");
+        return Err(Problem::bad_request(detail));
+    }
+    Ok(Some(bare.to_owned()))
+}
+
+fn store_problem(error: StoreError) -> Problem {
+    tracing::error!(%error, "a request failed at the store");
+    match error {
+        StoreError::MediaFull { .. } | StoreError::Unavailable(_) => Problem::unavailable(Duration::from_secs(5)),
+        _ => Problem::internal(),
+    }
+}
+
+fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response {
+    let mut response = (status, axum::Json(body)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderMap;
+
+    use super::{idempotency_key, prefer};
+
+    #[test]
+    fn prefer_is_read_as_the_rfc_says() {
+        let seconds = |value| prefer(value).unwrap().map(|wait| wait.as_secs());
+        assert_eq!(seconds("respond-async"), Some(0));
+        assert_eq!(seconds("wait=10"), Some(10));
+        assert_eq!(seconds("respond-async, wait=10"), Some(10));
+        assert_eq!(seconds("return=minimal; foo=bar, WAIT=\"3\""), Some(3));
+        assert_eq!(seconds("return=minimal"), None);
+        assert!(prefer("wait=soon").is_err());
+        assert_eq!(prefer("wait=0").unwrap(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_idempotency_key_is_bare_or_quoted() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("idempotency-key", value.parse().unwrap());
+            idempotency_key(&headers)
+        };
+        assert_eq!(read("abc").unwrap().as_deref(), Some("abc"));
+        assert_eq!(read("\"abc\"").unwrap().as_deref(), Some("abc"));
+        assert!(read("\"\"").is_err() && read("").is_err() && read(&"x".repeat(256)).is_err());
+        assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! `config`: what can be configured, and what is.
+
+use std::path::PathBuf;
+
+use crate::app::App;
+use crate::cli::output::Output;
+use crate::cli::{Exit, load};
+use crate::config;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// A commented example with every key.
+    Example,
+    /// The JSON schema, for editors.
+    Schema,
+    /// The configuration in force and where each key comes from. Secrets are not shown.
+    Show,
+}
+
+pub(super) fn run(app: &App, file: Option<PathBuf>, command: Command) -> Exit {
+    match command {
+        Command::Example => Output::line(app.with_known(config::example).trim_end()),
+        Command::Schema => Output::line(schema(app).trim_end()),
+        Command::Show => match load(app, file) {
+            Ok(loaded) => {
+                Output::line(config::redacted(&loaded).trim_end());
+                for mistakes in loaded.broken.values() {
+                    Output::error(&mistakes.to_string());
+                }
+                if !loaded.broken.is_empty() {
+                    return Exit::Usage;
+                }
+            }
+            Err(exit) => return exit,
+        },
+    }
+    Exit::Ok
+}
+
+fn schema(app: &App) -> String {
+    let schema = app.with_known(config::schema);
+    // A tree of JSON values always serializes.
+    serde_json::to_string_pretty(&schema).unwrap_or_default()
+}

@@ -1,0 +1,51 @@
+//! `run`: the daemon.
+
+use std::path::PathBuf;
+
+use crate::app::{App, StartError, lifecycle, telemetry};
+use crate::cli::output::Output;
+use crate::cli::{Exit, load};
+use crate::config::{Loaded, LogFormat};
+
+pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
+    let loaded = match load(app, file) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    if let Err(exit) = init_logs(&loaded) {
+        return exit;
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("configuration: {warning}");
+    }
+    let running = match app.start(&loaded).await {
+        Ok(running) => running,
+        Err(error) => return refuse(&error),
+    };
+    tracing::info!(addr = %running.addr(), version = env!("CARGO_PKG_VERSION"), "listening");
+    tokio::spawn(lifecycle::stop_on_signals(running.stop_token()));
+    if running.stopped().await { Exit::Ok } else { Exit::Failure }
+}
+
+pub(super) fn init_logs(loaded: &Loaded) -> Result<(), Exit> {
+    let log = &loaded.config.log;
+    telemetry::init_logs(&log.filter, log.format).map_err(|error| {
+        Output::error(&error);
+        Exit::Usage
+    })
+}
+
+/// Logs for the commands that have no configuration.
+pub(super) fn init_default_logs() {
+    // The default filter is valid.
+    let _ = telemetry::init_logs("info", LogFormat::Auto);
+}
+
+pub(super) fn refuse(error: &StartError) -> Exit {
+    Output::error(&error.to_string());
+    match error {
+        StartError::Store(_) => Exit::Store,
+        StartError::NoChannel => Exit::Usage,
+        StartError::Listen { .. } => Exit::Failure,
+    }
+}

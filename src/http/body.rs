@@ -1,0 +1,121 @@
+//! Reading request bodies: a deadline for the whole body, and JSON whose failures are problems.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::multipart::{MultipartError, MultipartRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::StatusCode;
+use hyper::body::{Body, Frame, SizeHint};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, Sleep};
+
+use crate::http::problem::Problem;
+use crate::model::error::{self, ErrorEntry};
+
+const BODY_TIMEOUT: ErrorEntry = ErrorEntry {
+    code: "body_timeout",
+    status: 408,
+    title: "The request's body did not arrive in time",
+    hint: "Send the body at once, or a smaller one.",
+};
+
+/// A request body was not complete within [`ServerLimits::body_timeout`](super::ServerLimits).
+#[derive(Debug)]
+pub struct BodyTimedOut;
+
+impl fmt::Display for BodyTimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request's body did not arrive in time")
+    }
+}
+
+impl Error for BodyTimedOut {}
+
+/// A body with a deadline. The timer is made at the first wait only: most bodies arrive with their head.
+pub(super) struct TimedBody<B> {
+    body: B,
+    deadline: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> TimedBody<B> {
+    pub(super) fn new(body: B, timeout: Duration) -> Self {
+        Self { body, deadline: Instant::now() + timeout, timer: None }
+    }
+}
+
+impl<B> Body for TimedBody<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<axum::BoxError>,
+{
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let deadline = self.deadline;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        timer.as_mut().poll(cx).map(|()| Some(Err(BodyTimedOut.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A JSON body; what axum's `Json` refuses becomes a [`Problem`] that says why.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Json(value) = Json::from_request(request, state).await?;
+        Ok(Self(value))
+    }
+}
+
+fn rejected(status: StatusCode, reason: String, source: &(dyn Error + 'static)) -> Problem {
+    let mut cause = Some(source);
+    while let Some(error) = cause {
+        if error.is::<BodyTimedOut>() {
+            return Problem::new(BODY_TIMEOUT);
+        }
+        cause = error.source();
+    }
+    let entry = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => error::TOO_LARGE,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => error::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::UNPROCESSABLE_ENTITY => error::INVALID,
+        _ => error::BAD_REQUEST,
+    };
+    Problem::new(entry).detail(reason)
+}
+
+macro_rules! from_rejections {
+    ($($rejection:ty),*) => {
+        $(impl From<$rejection> for Problem {
+            fn from(rejection: $rejection) -> Self {
+                rejected(rejection.status(), rejection.body_text(), &rejection)
+            }
+        })*
+    };
+}
+
+from_rejections!(JsonRejection, BytesRejection, QueryRejection, PathRejection, MultipartRejection, MultipartError);

@@ -1,0 +1,159 @@
+//! One configured bot at run time: its client, its breaker, and whether it is paused.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::caigunn::{self, Account, AccountState, ErrorKind, Page, RetryClass, UidsFilter};
+use crate::model::BotName;
+use crate::pipeline::breaker::{Breaker, BreakerRules, Gate};
+use crate::pipeline::retry::Backoff;
+
+/// What health reports of a bot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BotState {
+    Ready,
+    /// The breaker is open: turns wait.
+    Unreachable,
+    /// CaiGunn refuses a credential: turns wait, nothing is lost.
+    Paused { why: String },
+}
+
+impl BotState {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Unreachable => "unreachable",
+            Self::Paused { .. } => "paused",
+        }
+    }
+}
+
+pub struct BotRuntime {
+    pub name: BotName,
+    pub client: caigunn::Bot,
+    account: Arc<Account>,
+    breaker: Mutex<Breaker>,
+    paused: watch::Sender<Option<String>>,
+    /// Wakes the dispatcher when a gate may have opened.
+    changed: Arc<Notify>,
+}
+
+impl BotRuntime {
+    pub fn new(name: BotName, client: caigunn::Bot, account: Arc<Account>, rules: BreakerRules, changed: Arc<Notify>) -> Arc<Self> {
+        let (paused, _) = watch::channel(None);
+        Arc::new(Self { name, client, account, breaker: Mutex::new(Breaker::new(rules)), paused, changed })
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn state(&self) -> BotState {
+        if let Some(why) = self.paused.borrow().as_ref() {
+            return BotState::Paused { why: why.clone() };
+        }
+        if let AccountState::TokenRejected { hint } = self.account.state() {
+            return BotState::Paused { why: format!("the access token was rejected; {hint}") };
+        }
+        if self.breaker().is_open() { BotState::Unreachable } else { BotState::Ready }
+    }
+
+    /// Whether a turn may be tried now.
+    pub fn gate(&self, now: Instant) -> Gate {
+        let refused = self.paused.borrow().is_some() || matches!(self.account.state(), AccountState::TokenRejected { .. });
+        if refused { Gate::Closed } else { self.breaker().gate(now) }
+    }
+
+    pub fn probe_begins(&self) {
+        self.breaker().probe();
+    }
+
+    pub fn probe_unused(&self) {
+        self.breaker().probe_unused();
+    }
+
+    /// Takes note of how a call ended.
+    pub fn note(&self, result: Result<(), &caigunn::Error>) {
+        let now = Instant::now();
+        match result {
+            Ok(()) => self.breaker().success(),
+            Err(error) => match error.class {
+                RetryClass::Final => self.breaker().success(),
+                RetryClass::Credentials => {
+                    self.breaker().probe_unused();
+                    if error.kind == ErrorKind::KeyRefused {
+                        self.pause(format!(
+                            "CaiGunn refuses the API key ({error}); set a valid `bots.{}.api_key`",
+                            self.name
+                        ));
+                    }
+                }
+                RetryClass::NotProcessed if error.retry_after.is_some() || error.status == Some(429) => {
+                    self.breaker().hold(now + error.retry_after.unwrap_or(Duration::from_secs(1)));
+                }
+                RetryClass::NotProcessed | RetryClass::Ambiguous => {
+                    if self.breaker().failure(now) {
+                        metrics::counter!("bridge_breaker_opened_total", "bot" => self.name.as_str().to_owned()).increment(1);
+                        tracing::warn!(bot = %self.name, %error, "the chatbot does not answer; its turns wait");
+                    }
+                }
+            },
+        }
+        self.changed.notify_one();
+    }
+
+    fn pause(&self, why: String) {
+        self.paused.send_if_modified(|now| {
+            if now.is_none() {
+                tracing::error!(bot = %self.name, "paused: {why}");
+                *now = Some(why);
+                return true;
+            }
+            false
+        });
+    }
+
+    /// Watches over a paused bot until `stop`: a cheap call now and then finds out whether its credentials work again.
+    pub async fn watch_over(self: Arc<Self>, backoff: Backoff, stop: CancellationToken) {
+        let mut paused = self.paused.subscribe();
+        let mut account = self.account.watch();
+        let mut tries = 0;
+        loop {
+            let refused = paused.borrow_and_update().is_some()
+                || matches!(*account.borrow_and_update(), AccountState::TokenRejected { .. });
+            if !refused {
+                tries = 0;
+                self.changed.notify_one();
+            }
+            let delay = if refused { backoff.delay(tries, 0.5 + fastrand::f64() / 2.0) } else { Duration::from_secs(3600) };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = paused.changed() => continue,
+                _ = account.changed() => continue,
+                () = tokio::time::sleep(delay) => {}
+            }
+            if !refused {
+                continue;
+            }
+            tries += 1;
+            let page = Page { offset: 0, limit: 1 };
+            match self.client.uids(page, UidsFilter::default()).await {
+                Ok(_) => {
+                    tracing::info!(bot = %self.name, "the credentials work again; its turns go on");
+                    self.paused.send_replace(None);
+                    self.changed.notify_one();
+                }
+                Err(error) => tracing::debug!(bot = %self.name, %error, "still paused"),
+            }
+        }
+    }
+}
+
+/// All bots by name.
+#[derive(Default)]
+pub struct Bots(pub HashMap<BotName, Arc<BotRuntime>>);

@@ -1,0 +1,263 @@
+//! Starts turns: many conversations at once, each in order, within the bound of what may be in flight.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::contract::inbox::{Wake, WakeReceiver};
+use crate::contract::store::Result;
+use crate::model::turn::Turn;
+use crate::model::{ChannelId, ContactId, TurnId};
+use crate::pipeline::backlog::Backlog;
+use crate::pipeline::breaker::Gate;
+use crate::pipeline::schedule::Schedule;
+use crate::pipeline::shared::{Rules, Shared};
+use crate::pipeline::work::{self, Verdict};
+
+/// Rows read from the store at once.
+const PAGE: usize = 512;
+
+/// The wait before a turn is tried again whose conversation has an earlier one elsewhere, or whose store failed.
+const NOT_YET: Duration = Duration::from_millis(500);
+
+/// What is kept of a turn while a task has it.
+pub(crate) struct Head {
+    pub(crate) seq: i64,
+    pub(crate) id: TurnId,
+    pub(crate) contact: ContactId,
+    pub(crate) channel: ChannelId,
+}
+
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    wakes: WakeReceiver,
+    /// A bot's gate may have opened.
+    gates: Arc<Notify>,
+    stop: CancellationToken,
+    schedule: Schedule,
+    backlog: Backlog,
+    newest: i64,
+    tasks: JoinSet<Verdict>,
+    /// What each task works on, for when it panics.
+    working: HashMap<Id, Head>,
+    store_failures: u32,
+    read_not_before: Instant,
+    /// When the first of the closed gates opens by itself.
+    gate_opens: Option<Instant>,
+}
+
+impl Dispatcher {
+    pub fn new(shared: Arc<Shared>, wakes: WakeReceiver, gates: Arc<Notify>, stop: CancellationToken) -> Self {
+        Self {
+            shared,
+            wakes,
+            gates,
+            stop,
+            schedule: Schedule::default(),
+            backlog: Backlog::at_start(),
+            newest: 0,
+            tasks: JoinSet::new(),
+            working: HashMap::new(),
+            store_failures: 0,
+            read_not_before: Instant::now(),
+            gate_opens: None,
+        }
+    }
+
+    /// Runs until `stop`, then waits for what is in flight, at most `grace`. What is not done by then is aborted; it is
+    /// still claimed in the store and is recovered at the next start.
+    pub async fn run(mut self, grace: Duration) {
+        let mut poll = tokio::time::interval(self.shared.rules.poll);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let stop = self.stop.clone();
+        loop {
+            self.shared.dispatcher_beat.beat();
+            if self.wakes.take_missed() {
+                self.backlog.fall_behind(0);
+            }
+            self.start_due();
+            self.report();
+            let due = self.schedule.next_due();
+            let read = self.wants_page();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(done) = self.tasks.join_next_with_id() => self.done(done).await,
+                Some(wake) = self.wakes.receiver.recv() => self.woken(wake).await,
+                () = self.gates.notified() => {}
+                () = sleep_until(due) => {}
+                () = sleep_until(self.gate_opens) => {}
+                () = sleep_until(Some(self.read_not_before)), if read => self.read_page().await,
+                _ = poll.tick() => self.look_abroad().await,
+            }
+        }
+        self.drain(grace).await;
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        self.gate_opens = None;
+        let mut gate_opens: Option<Instant> = None;
+        while self.tasks.len() < self.shared.rules.max_in_flight {
+            let shared = &self.shared;
+            let mut probing = None;
+            let turn = self.schedule.next(now, |name| match shared.bot(name) {
+                Some(bot) => match bot.gate(now) {
+                    Gate::Open => true,
+                    Gate::Probe => {
+                        probing = Some(bot);
+                        true
+                    }
+                    Gate::ClosedUntil(until) => {
+                        gate_opens = Some(gate_opens.map_or(until, |first| first.min(until)));
+                        false
+                    }
+                    Gate::Closed => false,
+                },
+                None => false,
+            });
+            let Some(turn) = turn else { break };
+            if let Some(bot) = probing.filter(|bot| self.shared.channel(&turn.channel).is_some_and(|entry| entry.bot == bot.name)) {
+                bot.probe_begins();
+            }
+            let shared = Arc::clone(&self.shared);
+            let kept = Head { seq: turn.seq, id: turn.id, contact: turn.contact, channel: turn.channel.clone() };
+            let task = self.tasks.spawn(async move { work::run(&shared, turn).await });
+            self.working.insert(task.id(), kept);
+        }
+        self.gate_opens = gate_opens;
+    }
+
+    async fn done(&mut self, done: std::result::Result<(Id, Verdict), JoinError>) {
+        let now = Instant::now();
+        let (id, verdict) = match done {
+            Ok((id, verdict)) => (id, Some(verdict)),
+            Err(error) => (error.id(), None),
+        };
+        let Some(kept) = self.working.remove(&id) else { return };
+        if let Some(bot) = self.shared.channel(&kept.channel).and_then(|entry| self.shared.bot(&entry.bot)) {
+            // A probe that made no call must not keep the gate closed for ever.
+            bot.probe_unused();
+        }
+        match verdict {
+            Some(Verdict::Ended) => self.schedule.ended(kept.contact, now),
+            Some(Verdict::Again { turn, delay }) => self.schedule.put_back(turn, now + delay, now),
+            Some(Verdict::NotYet { turn }) => {
+                self.schedule.put_back(turn, now + NOT_YET, now);
+                self.backlog.fall_behind(0);
+            }
+            None => {
+                tracing::error!(turn = %kept.id, channel = %kept.channel, "a turn made the bridge panic; it is set aside");
+                work::poisoned(&self.shared, &kept).await;
+                self.schedule.ended(kept.contact, now);
+            }
+        }
+    }
+
+    async fn woken(&mut self, wake: Wake) {
+        match wake {
+            Wake::Opened { turn, contact } => {
+                self.shared.contacts.put(contact).await;
+                if !self.backlog.is_live() {
+                    self.backlog.skip(turn.seq);
+                } else if self.schedule.waiting() >= self.shared.rules.window {
+                    self.backlog.fall_behind(self.newest);
+                    self.backlog.skip(turn.seq);
+                } else {
+                    self.take(turn);
+                }
+            }
+            Wake::Changed { seq, due_in } => {
+                self.schedule.postpone(|turn| turn.seq == seq, Instant::now() + due_in);
+            }
+        }
+    }
+
+    /// Takes a turn into memory, unless its channel or bot left the configuration: its work is kept in the store.
+    fn take(&mut self, turn: Box<Turn>) {
+        let Some(entry) = self.shared.channel(&turn.channel) else { return };
+        self.newest = self.newest.max(turn.seq);
+        self.schedule.add(turn, entry.bot, Instant::now());
+    }
+
+    fn wants_page(&self) -> bool {
+        !self.backlog.is_live() && self.schedule.waiting() <= self.shared.rules.window / 2
+    }
+
+    async fn read_page(&mut self) {
+        let page = self.shared.store.runnable(self.backlog.after(), PAGE).await;
+        let Some(page) = self.read_or_wait(page) else { return };
+        self.backlog.page(page.last().map(|turn| turn.seq), page.len() == PAGE);
+        for turn in page {
+            self.take(Box::new(turn));
+        }
+        if !self.backlog.is_live() {
+            // A short page that did not reach everything is read again, but never in a hot loop.
+            self.read_not_before = Instant::now() + Duration::from_millis(5);
+        }
+    }
+
+    /// Another process (a replica, the command line) may have made turns runnable.
+    async fn look_abroad(&mut self) {
+        if !self.backlog.is_live() {
+            return;
+        }
+        let turns = self.shared.store.foreign(PAGE).await;
+        for turn in self.read_or_wait(turns).unwrap_or_default() {
+            self.take(Box::new(turn));
+        }
+    }
+
+    fn read_or_wait(&mut self, turns: Result<Vec<Turn>>) -> Option<Vec<Turn>> {
+        match turns {
+            Ok(turns) => {
+                self.store_failures = 0;
+                Some(turns)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be read");
+                self.read_not_before = Instant::now() + Rules::STORE_BACKOFF.delay(self.store_failures, 1.0);
+                self.store_failures += 1;
+                None
+            }
+        }
+    }
+
+    fn report(&self) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge of small numbers")]
+        {
+            metrics::gauge!("bridge_turns_in_flight").set(self.schedule.running() as f64);
+            metrics::gauge!("bridge_turns_in_memory").set(self.schedule.waiting() as f64);
+        }
+    }
+
+    async fn drain(mut self, grace: Duration) {
+        if self.tasks.is_empty() {
+            return;
+        }
+        tracing::info!(turns = self.tasks.len(), "finishing what is in flight");
+        let deadline = Instant::now() + grace;
+        while !self.tasks.is_empty() {
+            tokio::select! {
+                Some(done) = self.tasks.join_next_with_id() => self.done(done).await,
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+        }
+        if !self.tasks.is_empty() {
+            tracing::warn!(turns = self.tasks.len(), "handed back unfinished; they go on at the next start");
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

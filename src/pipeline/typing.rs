@@ -1,0 +1,34 @@
+//! "Typing…" while a turn is worked on, where the channel can show it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::contract::channel::{Channel, Signal};
+use crate::model::Target;
+
+/// Signals until it is dropped.
+pub(crate) struct Typing(Option<JoinHandle<()>>);
+
+impl Typing {
+    /// Starts signalling, and again every `interval`; does nothing where the channel has no such signal.
+    pub(crate) fn start(channel: &Arc<dyn Channel>, to: &Target) -> Self {
+        let Some(interval) = channel.capabilities().typing else { return Self(None) };
+        let (channel, to) = (Arc::clone(channel), to.clone());
+        Self(Some(tokio::spawn(async move {
+            loop {
+                channel.signal(&to, Signal::Typing).await;
+                tokio::time::sleep(interval.max(Duration::from_secs(1))).await;
+            }
+        })))
+    }
+}
+
+impl Drop for Typing {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! `/healthz`: restart me? `/readyz`: send me work? Both are judged from the age of the last good beat, not from the process
+//! being alive.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// How the parts are.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Health {
+    /// Seconds since the dispatcher last went round.
+    pub dispatcher_age: f64,
+    /// Seconds since the store last answered.
+    pub store_age: f64,
+    pub stopping: bool,
+    pub channels: Vec<PartHealth>,
+    pub bots: Vec<PartHealth>,
+}
+
+/// One channel or bot.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartHealth {
+    pub name: String,
+    pub state: &'static str,
+    /// Why, where the state alone does not say it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// Whether this part does its work.
+    pub ok: bool,
+}
+
+/// Where the health is read from.
+pub trait HealthSource: Send + Sync {
+    fn health(&self) -> Health;
+}
+
+/// A dispatcher that has not gone round for this long hangs: it does so at least every few seconds.
+const DISPATCHER_STALE: Duration = Duration::from_secs(30);
+
+/// A store that has not answered for this long is stuck; it is asked every 15 seconds.
+const STORE_STALE: Duration = Duration::from_secs(60);
+
+impl Health {
+    /// Why the process should be restarted.
+    pub fn sick(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.dispatcher_age > DISPATCHER_STALE.as_secs_f64() {
+            reasons.push(format!("the dispatcher has not gone round for {:.0} s", self.dispatcher_age));
+        }
+        reasons
+    }
+
+    /// Why no work should be sent here. One channel that is down does not count while another works.
+    pub fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.sick();
+        if self.stopping {
+            reasons.push("stopping".to_owned());
+        }
+        if self.store_age > STORE_STALE.as_secs_f64() {
+            reasons.push(format!("the store has not answered for {:.0} s", self.store_age));
+        }
+        if !self.channels.iter().any(|channel| channel.ok) {
+            reasons.push("no channel is connected".to_owned());
+        }
+        reasons
+    }
+
+    /// What an operator should look at though the bridge is ready.
+    pub fn warnings(&self) -> Vec<String> {
+        let parts = [("channel", &self.channels), ("bot", &self.bots)];
+        let of_kind = |(kind, parts): (&str, &Vec<PartHealth>)| {
+            let wrong = parts.iter().filter(|part| !part.ok);
+            wrong.map(|part| format!("{kind} {}: {} {}", part.name, part.state, part.detail).trim_end().to_owned()).collect::<Vec<_>>()
+        };
+        parts.into_iter().flat_map(of_kind).collect()
+    }
+}
+
+#[derive(Serialize)]
+struct Page {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(flatten)]
+    health: Option<Health>,
+}
+
+/// `/healthz` and `/readyz`.
+pub fn routes(source: Arc<dyn HealthSource>) -> Router {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(source)
+}
+
+async fn healthz(State(source): State<Arc<dyn HealthSource>>) -> Response {
+    page(source.health().sick(), Vec::new(), None)
+}
+
+async fn readyz(State(source): State<Arc<dyn HealthSource>>) -> Response {
+    let health = source.health();
+    page(health.not_ready(), health.warnings(), Some(health))
+}
+
+fn page(reasons: Vec<String>, warnings: Vec<String>, health: Option<Health>) -> Response {
+    let (code, status) = if reasons.is_empty() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+    let mut response = (code, axum::Json(Page { status, reasons, warnings, health })).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Health, PartHealth};
+
+    fn part(name: &str, ok: bool) -> PartHealth {
+        PartHealth { name: name.into(), state: if ok { "connected" } else { "bad_config" }, detail: String::new(), ok }
+    }
+
+    #[test]
+    fn one_bad_channel_is_a_warning_and_none_at_all_is_not_ready() {
+        let mut health = Health { channels: vec![part("a", false), part("b", true)], ..Health::default() };
+        assert!(health.not_ready().is_empty());
+        assert_eq!(health.warnings(), ["channel a: bad_config"]);
+        health.channels.pop();
+        assert_eq!(health.not_ready(), ["no channel is connected"]);
+    }
+
+    #[test]
+    fn a_part_that_hangs_is_noticed() {
+        let channels = vec![part("a", true)];
+        let health = Health { dispatcher_age: 31.0, store_age: 61.0, channels, ..Health::default() };
+        assert_eq!(health.sick().len(), 1);
+        assert_eq!(health.not_ready().len(), 2);
+    }
+}
