@@ -27,6 +27,9 @@ pub enum StoreError {
     /// The claim or lease is somebody else's by now, or the row has ended. Drop the work: its new owner goes on.
     #[error("the claim has passed to somebody else")]
     LeaseLost,
+    /// An unclaimed turn is no longer what the caller has read: more events joined. Nothing was changed; read it again.
+    #[error("the turn has changed meanwhile")]
+    Changed,
     #[error("there is no {0}")]
     NotFound(&'static str),
     /// The byte budget of media is used up; retry later.
@@ -145,6 +148,9 @@ pub struct AskResult {
 pub struct FinishTurn {
     pub seq: i64,
     pub claim: ClaimToken,
+    /// The version that the caller has read. A turn that nobody has claimed and that has another one by now is not ended
+    /// ([`StoreError::Changed`]): what joined would be lost unseen. `None` ends it all the same.
+    pub version: Option<u32>,
     /// The last ask's result, if there was one.
     pub ask: Option<AskResult>,
     pub outcome: Outcome,
@@ -181,8 +187,10 @@ impl ContactChange {
 #[derive(Clone, Debug)]
 pub struct Finished {
     pub view: Arc<TurnView>,
-    /// The outbox rows, in order; the first is claimed if that was asked for.
+    /// The outbox rows, in order.
     pub rows: Vec<OutboxRow>,
+    /// Whether the first row is claimed: it was asked for, the lease lives, and no other row of its target is open.
+    pub first_claimed: bool,
     /// The contact, if it was changed.
     pub contact: Option<Arc<Contact>>,
 }
@@ -211,7 +219,8 @@ pub trait Turns: Send + Sync {
 
     async fn begin_ask(&self, begin: BeginAsk) -> Result<Begun>;
 
-    /// Commits the result of an ask that is not the turn's last, or that the turn does not end with.
+    /// Commits the result of an ask that is not the turn's last, or that the turn does not end with. An ask that failed
+    /// before it was begun (a picture that cannot be read) is recorded as well. A turn that nobody has claimed is claimed.
     async fn finish_ask(&self, seq: i64, claim: ClaimToken, result: AskResult) -> Result<()>;
 
     /// Asks with this digest to this uid in the last `within`.
@@ -224,7 +233,8 @@ pub trait Turns: Send + Sync {
     async fn finish_turn(&self, finish: FinishTurn) -> Result<Finished>;
 
     /// Gives a turn back: pending again, due after `delay`, unclaimed. `ask` is recorded first. With `spent`, one failed
-    /// attempt and the time it took are counted.
+    /// attempt and the time it took are counted. A turn that nobody has claimed may be given back by any claimant (its
+    /// media could not be fetched), as with [`Turns::finish_turn`].
     async fn release_turn(
         &self,
         seq: i64,
@@ -234,7 +244,8 @@ pub trait Turns: Send + Sync {
         spent: Option<Duration>,
     ) -> Result<()>;
 
-    /// Replaces the place of media after they were fetched: the whole event, by its key.
+    /// Replaces the place of media after they were fetched: the whole event, by its key. An event that was edited
+    /// meanwhile, or whose turn has ended, is left as it is.
     async fn put_event(&self, seq: i64, event: &crate::model::turn::TurnEvent) -> Result<()>;
 
     /// The turn as the outside sees it.
@@ -447,6 +458,7 @@ pub struct WorkFilter {
     pub dead_only: bool,
     /// Only what is at least this old.
     pub older_than: Duration,
+    /// 0 = all.
     pub limit: usize,
 }
 

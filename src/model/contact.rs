@@ -54,21 +54,23 @@ impl ContactKey {
     pub fn new(scope: Scope, sender: &Sender) -> Self {
         let mut key = String::with_capacity(32);
         for (label, part) in parts(scope, sender) {
-            if !key.is_empty() {
-                key.push('|');
-            }
-            key.push(label);
-            key.push(':');
-            // Only the separator and the escape sign need escaping for the key to be injective.
-            for c in part.chars() {
-                match c {
-                    '%' => key.push_str("%25"),
-                    '|' => key.push_str("%7C"),
-                    c => key.push(c),
-                }
-            }
+            push_part(&mut key, label, part);
         }
         Self(key.into())
+    }
+
+    /// The key after the chat `from` went on as the chat `to`; `None` if the key does not name that chat.
+    pub fn moved(&self, from: &str, to: &str) -> Option<Self> {
+        let (mut old, mut new) = (String::new(), String::new());
+        push_part(&mut old, 'c', from);
+        push_part(&mut new, 'c', to);
+        let mut found = false;
+        let parts: Vec<&str> = self
+            .0
+            .split('|')
+            .map(|part| if part == old { found = true; new.as_str() } else { part })
+            .collect();
+        found.then(|| Self(parts.join("|").into()))
     }
 
     pub fn from_stored(key: &str) -> Self {
@@ -77,6 +79,22 @@ impl ContactKey {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+fn push_part(key: &mut String, label: char, part: &str) {
+    if !key.is_empty() {
+        key.push('|');
+    }
+    key.push(label);
+    key.push(':');
+    // Only the separator and the escape sign need escaping for the key to be injective.
+    for c in part.chars() {
+        match c {
+            '%' => key.push_str("%25"),
+            '|' => key.push_str("%7C"),
+            c => key.push(c),
+        }
     }
 }
 
@@ -175,6 +193,13 @@ mod tests {
         assert_eq!(key(Scope::Chat), "c:-100");
         assert_eq!(key(Scope::Thread), "c:-100|h:7");
         assert_eq!(key(Scope::UserInChat), "c:-100|u:42");
+    }
+
+    #[test]
+    fn a_chat_that_moves_takes_its_contacts_along() {
+        let key = |chat: &str| ContactKey::new(Scope::UserInChat, &sender(Some("t"), Some(chat), Some("42")));
+        assert_eq!(key("-1").moved("-1", "-100|1"), Some(key("-100|1")));
+        assert_eq!(key("-1").moved("42", "-100"), None, "the user is not the chat");
     }
 
     #[test]

@@ -134,6 +134,12 @@ pub(crate) fn of_generation(base: &Arc<str>, generation: u32) -> Arc<str> {
     if generation == 0 { Arc::clone(base) } else { format!("{base}-.g{generation}").into() }
 }
 
+/// The uid of a contact whose rendered one belongs to another contact already, which only a changed template can cause.
+pub(crate) fn instead(channel: &str, contact: &str) -> Arc<str> {
+    // The label occurs nowhere else, so no hash of a sender's parts has the same input.
+    hashed(channel, &[('k', contact)], None).into()
+}
+
 fn allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }

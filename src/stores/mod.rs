@@ -1,1 +1,3 @@
-//! (in the making)
+//! The stores: one implementation of [`contract::store`](crate::contract::store) each.
+
+pub mod sqlite;

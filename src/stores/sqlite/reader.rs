@@ -1,0 +1,75 @@
+//! Connections that only read, off the async threads; they never wait for the writer nor it for them.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use crate::contract::store::{Result, StoreError};
+use crate::stores::sqlite::schema;
+use crate::stores::sqlite::writer::closed;
+
+/// As many reads run at once.
+const READERS: usize = 2;
+
+pub(super) struct Readers {
+    db: PathBuf,
+    /// Opened when first needed.
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+    closed: AtomicBool,
+}
+
+impl Readers {
+    pub(super) fn new(db: PathBuf) -> Self {
+        Self { db, idle: Mutex::default(), permits: Arc::new(Semaphore::new(READERS)), closed: AtomicBool::new(false) }
+    }
+
+    /// Reads in one snapshot.
+    pub(super) async fn read<T, F>(self: &Arc<Self>, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+        let readers = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || {
+            let result = readers.read_now(read);
+            drop(permit);
+            result
+        });
+        done.await.map_err(|error| StoreError::Unavailable(format!("a read failed: {error}")))?
+    }
+
+    fn read_now<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => schema::reader(&self.db)?,
+        };
+        conn.execute_batch("BEGIN")?;
+        let result = read(&conn);
+        // A connection that cannot end its read is not used again.
+        if conn.execute_batch("COMMIT").is_ok() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        }
+        result
+    }
+
+    /// Waits for running reads and closes; later reads answer `Unavailable`.
+    pub(super) async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let all = u32::try_from(READERS).unwrap_or(u32::MAX);
+        // An error means that it was closed before.
+        if let Ok(permits) = self.permits.acquire_many(all).await {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.permits.close();
+            drop(permits);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! How a send ended, and what that means for the rows behind it.
+
+use rusqlite::params;
+
+use crate::contract::store::{ClaimToken, OutboxRow, Result, SendFinished, SendResult, StoreError};
+use crate::model::clock::millis;
+use crate::model::outbound::{Rendered, Target};
+use crate::stores::sqlite::contacts;
+use crate::stores::sqlite::outbox::{Claimed, claim_row};
+use crate::stores::sqlite::rows::{self, select_outbox, to_json};
+use crate::stores::sqlite::work;
+use crate::stores::sqlite::writer::Tx;
+
+struct Sending {
+    channel: i64,
+    target_key: String,
+    action: i64,
+    has_plain: bool,
+}
+
+pub(super) fn finish(tx: &mut Tx<'_>, seq: i64, claim: ClaimToken, result: &SendResult, next: Option<i64>) -> Result<SendFinished> {
+    const SQL: &str = "SELECT channel, target_key, action, plain IS NOT NULL FROM outbox
+                       WHERE seq = ?1 AND state = 1 AND claim = ?2 AND EXISTS (SELECT 1 FROM leases WHERE token = ?2)";
+    let sending = tx.first(SQL, params![seq, claim.0], |row| {
+        Ok(Sending { channel: row.get(0)?, target_key: row.get(1)?, action: row.get(2)?, has_plain: row.get(3)? })
+    })?;
+    let sending = sending.ok_or(StoreError::LeaseLost)?;
+    let mut finished = SendFinished::default();
+    match result {
+        SendResult::Sent { ids } => {
+            tx.run(
+                "UPDATE outbox SET state = 2, claim = NULL, ids = ?2, ended_at = ?3 WHERE seq = ?1",
+                params![seq, to_json(ids)?, tx.now.0],
+            )?;
+        }
+        SendResult::Retry { delay, spent, in_doubt, error } => {
+            tx.run(
+                "UPDATE outbox SET state = 0, claim = NULL, due_at = ?2, attempts = attempts + 1, spent = spent + ?3,
+                                   in_doubt = in_doubt OR ?4, error = ?5
+                 WHERE seq = ?1",
+                params![seq, tx.now.plus(*delay).0, millis(*spent), in_doubt, error],
+            )?;
+        }
+        SendResult::Plain if sending.has_plain => {
+            tx.run(
+                "UPDATE outbox SET state = 0, claim = NULL, due_at = ?2, payload = plain, plain = NULL WHERE seq = ?1",
+                params![seq, tx.now.0],
+            )?;
+        }
+        // Nothing plainer is left: sending the same again would be refused for ever.
+        SendResult::Plain => work::bury_row(tx, seq, "rejected", "there is no plain fallback")?,
+        SendResult::GiveUp { reason, error, notice } => {
+            tx.run(
+                "UPDATE outbox INDEXED BY outbox_open SET state = 4, claim = NULL, reason = ?4, ended_at = ?5
+                 WHERE channel = ?1 AND target_key = ?2 AND action = ?3 AND state < 2",
+                params![sending.channel, sending.target_key, sending.action, reason, tx.now.0],
+            )?;
+            tx.run("UPDATE outbox SET error = ?2 WHERE seq = ?1", params![seq, error])?;
+            if let Some(notice) = notice {
+                finished.notice = Some(become_notice(tx, seq, notice)?);
+            }
+        }
+        SendResult::Dead { reason, error } => work::bury_row(tx, seq, reason, error)?,
+        SendResult::TargetGone { reason } => {
+            tx.run(
+                "UPDATE outbox INDEXED BY outbox_open SET state = 4, claim = NULL, reason = ?3, ended_at = ?4
+                 WHERE channel = ?1 AND target_key = ?2 AND state < 2",
+                params![sending.channel, sending.target_key, reason, tx.now.0],
+            )?;
+        }
+        SendResult::Migrated { to } => migrate(tx, seq, &sending, to)?,
+    }
+    if let Some(next) = next {
+        finished.next_claimed = matches!(claim_row(tx, next, claim)?, Claimed::Yes);
+    }
+    Ok(finished)
+}
+
+/// The failed row becomes the notice: so it keeps its place before the later rows of the target.
+fn become_notice(tx: &Tx<'_>, seq: i64, notice: &Rendered) -> Result<OutboxRow> {
+    const SQL: &str = select_outbox!("WHERE o.seq = ?1");
+    let expires_at = notice.expires_in.map(|expires_in| tx.now.plus(expires_in).0);
+    tx.run(
+        "UPDATE outbox SET state = 0, reason = NULL, ended_at = NULL, part = 0, parts = 1, payload = ?2, plain = ?3, scopes = ?4,
+                           attempts = 0, spent = 0, queued_at = ?5, due_at = ?5, expires_at = ?6, in_doubt = 0,
+                           first_sent_at = NULL
+         WHERE seq = ?1",
+        params![seq, notice.payload, notice.plain, to_json(&notice.scopes)?, tx.now.0, expires_at],
+    )?;
+    let row = tx.first(SQL, [seq], |row| rows::outbox(row, tx.now))?;
+    row.ok_or_else(|| StoreError::Corrupt(format!("outbox row {seq} has gone")))
+}
+
+fn migrate(tx: &Tx<'_>, seq: i64, sending: &Sending, to: &Target) -> Result<()> {
+    tx.run("UPDATE outbox SET state = 0, claim = NULL, due_at = ?2 WHERE seq = ?1", params![seq, tx.now.0])?;
+    tx.run(
+        "UPDATE outbox INDEXED BY outbox_open SET target_key = ?3, target = ?4 WHERE channel = ?1 AND target_key = ?2 AND state < 2",
+        params![sending.channel, sending.target_key, &*to.key, to_json(to)?],
+    )?;
+    contacts::migrate(tx, sending.channel, &sending.target_key, to)
+}

@@ -1,0 +1,176 @@
+//! Upkeep: figures, a probe, the word from another process.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use crate::contract::store::{Gauges, Result, Retention, Swept, Upkeep, WorkFilter, WorkId, WorkItem};
+use crate::model::{ChannelId, Timestamp, TurnId};
+use crate::stores::sqlite::SqliteStore;
+use crate::stores::sqlite::files::beside;
+use crate::stores::sqlite::rows;
+use crate::stores::sqlite::turns::limit_of;
+use crate::stores::sqlite::work;
+use crate::stores::sqlite::writer::{Effect, Tx, first};
+
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn sweep(&self, retention: Retention) -> Result<Swept> {
+        self.sweep_all(retention).await
+    }
+
+    async fn gauges(&self) -> Result<Gauges> {
+        let now = self.clock.now();
+        let mut gauges = self.readers.read(move |conn| gauges(conn, now)).await?;
+        gauges.media_bytes = self.media.used();
+        let files = [self.db.clone(), beside(&self.db, "-wal")];
+        gauges.store_bytes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
+        Ok(gauges)
+    }
+
+    async fn work(&self, filter: WorkFilter) -> Result<Vec<WorkItem>> {
+        let now = self.clock.now();
+        self.readers.read(move |conn| work::list(conn, &filter, now)).await
+    }
+
+    async fn retry(&self, id: WorkId) -> Result<()> {
+        self.writer
+            .write(move |tx| match id {
+                WorkId::Turn(id) => work::retry_turn(tx, id),
+                WorkId::Row(seq) => work::retry_row(tx, seq),
+            })
+            .await?;
+        // Our own dispatcher hears of it the same way as of another process's.
+        self.seen_turns.store(LOOK, Ordering::Release);
+        self.seen_rows.store(LOOK, Ordering::Release);
+        Ok(())
+    }
+
+    async fn drop_item(&self, id: WorkId) -> Result<()> {
+        self.writer
+            .write(move |tx| match id {
+                WorkId::Turn(id) => work::drop_turn(tx, id),
+                WorkId::Row(seq) => work::drop_row(tx, seq),
+            })
+            .await
+    }
+
+    async fn channels_with_work(&self) -> Result<Vec<(ChannelId, u64)>> {
+        const SQL: &str = "
+            SELECT ch.name, count(*) FROM (
+                SELECT channel FROM turns INDEXED BY turns_open WHERE state < 2
+                UNION ALL SELECT channel FROM outbox INDEXED BY outbox_open WHERE state < 2
+                UNION ALL SELECT channel FROM unrendered) open
+            JOIN names ch ON ch.id = open.channel GROUP BY ch.name ORDER BY ch.name";
+        self.readers
+            .read(move |conn| {
+                let mut statement = conn.prepare_cached(SQL)?;
+                let mut open = statement.query([])?;
+                let mut found = Vec::new();
+                while let Some(row) = open.next()? {
+                    found.push((ChannelId::new(row.get::<_, String>(0)?), rows::unsigned(row, 1)?));
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn probe(&self) -> Result<Duration> {
+        let began = Instant::now();
+        self.writer
+            .write(|tx| tx.run("UPDATE meta SET value = ?1 WHERE name = 'probed_at'", [tx.now.0]).map(|_| ()))
+            .await?;
+        Ok(began.elapsed())
+    }
+
+    async fn close(&self) {
+        // Readers first: the last connection to go takes the log along.
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn gauges(conn: &Connection, now: Timestamp) -> Result<Gauges> {
+    const TURNS: &str = "
+        SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0), min(CASE WHEN due_at <= ?1 THEN received_at END)
+        FROM turns INDEXED BY turns_open WHERE state < 2";
+    const ROWS: &str = "SELECT count(*), min(CASE WHEN due_at <= ?1 THEN queued_at END) FROM outbox INDEXED BY outbox_open WHERE state < 2";
+    const DEAD: &str = "SELECT (SELECT count(*) FROM turns INDEXED BY turns_dead WHERE state = 3),
+                               (SELECT count(*) FROM outbox INDEXED BY outbox_dead WHERE state = 3)";
+    let mut gauges = Gauges::default();
+    let age = |at: Option<i64>| at.map(|at| now.since(Timestamp(at)));
+    first(conn, TURNS, [now.0], |row| {
+        (gauges.turns_pending, gauges.turns_claimed, gauges.oldest_turn) = (rows::unsigned(row, 0)?, rows::unsigned(row, 1)?, age(row.get(2)?));
+        Ok(())
+    })?;
+    first(conn, ROWS, [now.0], |row| {
+        (gauges.rows_queued, gauges.oldest_row) = (rows::unsigned(row, 0)?, age(row.get(1)?));
+        Ok(())
+    })?;
+    first(conn, DEAD, [], |row| {
+        (gauges.turns_dead, gauges.rows_dead) = (rows::unsigned(row, 0)?, rows::unsigned(row, 1)?);
+        Ok(())
+    })?;
+    Ok(gauges)
+}
+
+/// What another process leaves for the daemon to look at.
+#[derive(Clone, Copy)]
+pub(super) enum Nudge {
+    Turn = 0,
+    Row = 1,
+    Ended = 2,
+}
+
+/// The version of the database that makes the daemon look.
+pub(super) const LOOK: i64 = -1;
+
+pub(super) fn nudge(tx: &Tx<'_>, kind: Nudge, seq: i64) -> Result<()> {
+    tx.run("INSERT INTO nudges (kind, seq) VALUES (?1, ?2)", params![kind as i64, seq]).map(|_| ())
+}
+
+/// Takes the nudges of a kind, unless no other process has written since `seen`. Answers with what is to be given next time.
+pub(super) fn nudged(tx: &mut Tx<'_>, seen: i64, kind: Nudge, limit: usize) -> Result<(Vec<i64>, i64)> {
+    let version = tx.first("PRAGMA data_version", [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(LOOK);
+    if version == seen {
+        return Ok((Vec::new(), seen));
+    }
+    if matches!(kind, Nudge::Turn) {
+        // Turns that another process ended: whoever waits for them in this one is told.
+        for seq in take(tx, Nudge::Ended, usize::MAX)? {
+            let id = tx.first("SELECT id FROM turns WHERE seq = ?1", [seq], |row| Ok(TurnId::from_bytes(row.get(0)?)))?;
+            if let Some(id) = id {
+                tell_ended(tx, id)?;
+            }
+        }
+    }
+    let mut seqs = take(tx, kind, limit)?;
+    let next = if seqs.len() >= limit { LOOK } else { version };
+    seqs.sort_unstable();
+    seqs.dedup();
+    Ok((seqs, next))
+}
+
+fn take(tx: &Tx<'_>, kind: Nudge, limit: usize) -> Result<Vec<i64>> {
+    const SQL: &str = "SELECT id, seq FROM nudges WHERE kind = ?1 ORDER BY id LIMIT ?2";
+    let params = params![kind as i64, limit_of(limit)];
+    let (found, _) = rows::all(tx.conn, SQL, params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+    for (id, _) in &found {
+        tx.run("DELETE FROM nudges WHERE id = ?1", [id])?;
+    }
+    Ok(found.into_iter().map(|(_, seq)| seq).collect())
+}
+
+/// Wakes whoever waits for a turn that has ended.
+pub(super) fn tell_ended(tx: &mut Tx<'_>, id: TurnId) -> Result<()> {
+    if let Some(view) = rows::view(tx.conn, id)?
+        && view.state.has_ended()
+    {
+        tx.effect(Effect::Ended(Arc::clone(&view)));
+    }
+    Ok(())
+}
