@@ -6,4 +6,6 @@ mod config;
 mod generated;
 mod house;
 mod http_floor;
+mod path;
 mod sandbox;
+mod support;
