@@ -3,6 +3,7 @@
 
 mod caigunn_client;
 mod config;
+mod crash;
 mod generated;
 mod house;
 mod http_floor;
