@@ -103,7 +103,8 @@ pub struct Finished {
 pub struct EqualAsks {
     /// Asks of this contact and uid with this digest that were answered, the one in question not counted.
     pub answered: u32,
-    /// Attempts of such asks, other than the one in question, that may have been processed without our knowing.
+    /// Attempts of such asks that may have been processed without our knowing. Earlier attempts of the ask in question are
+    /// not counted: whichever of its attempts was processed, its answer is the answer.
     pub doubtful: u32,
 }
 
