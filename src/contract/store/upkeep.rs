@@ -49,6 +49,7 @@ pub struct WorkItem {
     pub state: TurnState,
     pub reason: Option<String>,
     pub error: Option<String>,
+    /// With the one that ended it.
     pub attempts: u32,
     pub age: Duration,
     pub due_in: Duration,

@@ -41,8 +41,9 @@ impl Prepared {
         let contact = change_contact(tx, hold.contact, &end.contact)?;
         let reason = end.outcome.reason().map(|reason| reason.as_str());
         tx.run(
-            "UPDATE turns SET state = ?2, claim = NULL, outcome = ?3, reason = ?4, ended_at = ?5 WHERE seq = ?1",
-            params![hold.seq, end.outcome.state().as_number(), end.outcome.as_str(), reason, tx.now.0],
+            "UPDATE turns SET state = ?2, claim = NULL, outcome = ?3, reason = ?4, ended_at = ?5, attempts = attempts + ?6
+             WHERE seq = ?1",
+            params![hold.seq, end.outcome.state().as_number(), end.outcome.as_str(), reason, tx.now.0, end.ask.is_some()],
         )?;
         let (rows, first_claimed) = self.say(tx, &hold)?;
         let mut replies: Vec<OutboundAction> = end.said.iter().map(|said| said.action.clone()).collect();
