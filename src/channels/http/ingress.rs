@@ -85,7 +85,7 @@ async fn get_message(State(channel): Channel, Path(id): Path<String>, headers: H
     if !own {
         return Err(Problem::not_found());
     }
-    if view.outcome.is_none() && !prefer.wait.is_zero() {
+    if view.outcome.is_none() {
         return Ok(channel.wait(id, prefer).await);
     }
     Ok(json(StatusCode::OK, &render::answer(&view)))
