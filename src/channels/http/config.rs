@@ -73,6 +73,9 @@ fn default_rate() -> u32 {
 /// The fewest characters of an API key.
 const MIN_KEY: usize = 16;
 
+/// How the key in the example configuration begins.
+const PLACEHOLDER: &str = "REPLACE-ME";
+
 pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
     let config: HttpConfig = section.parse()?;
     let mut mistakes = Vec::new();
@@ -91,6 +94,10 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
             let reason = format!("is shorter than {MIN_KEY} characters");
             let hint = "make one with `openssl rand -hex 32`".to_owned();
             mistakes.push(section.mistake(&format!("keys.{name}.key"), reason).hint(hint));
+        }
+        if key.key.expose().starts_with(PLACEHOLDER) {
+            let hint = "make one with `openssl rand -hex 32`".to_owned();
+            mistakes.push(section.mistake(&format!("keys.{name}.key"), "is still the example's, which everybody knows").hint(hint));
         }
         if config.keys.iter().any(|(other, known)| other < name && known.key.expose() == key.key.expose()) {
             mistakes.push(section.mistake(&format!("keys.{name}.key"), "is the same as another key's"));
