@@ -71,7 +71,8 @@ async fn an_answer_is_found_though_an_earlier_ask_was_lost() {
     bridge.sandbox.push_fault(Scripted::on(Fault::ProcessThenReset, Call::Talk));
     let answer = bridge.say("alice", "hello").await;
     assert_eq!(answer["text"], r#"Turn 1: you said "hello""#);
-    let asks: Vec<bool> = bridge.sandbox.log().iter().filter(|call| call.call == Call::Talk).map(|call| call.processed).collect();
+    let asks: Vec<bool> =
+        bridge.sandbox.log().iter().filter(|call| call.call == Call::Talk).map(|call| call.processed).collect();
     assert_eq!(asks, [false, true]);
 }
 
@@ -116,7 +117,12 @@ async fn run(plan: Plan) {
     assert_eq!(daemon.exit_code().await, 0);
 }
 
-async fn kill_again_and_again(place: &Place, plan: &Plan, dice: &mut fastrand::Rng, killed: &watch::Sender<usize>) -> Vec<Instant> {
+async fn kill_again_and_again(
+    place: &Place,
+    plan: &Plan,
+    dice: &mut fastrand::Rng,
+    killed: &watch::Sender<usize>,
+) -> Vec<Instant> {
     let mut times = Vec::new();
     for n in 0..plan.kills {
         let (daemon, life) = match (plan.life)(dice, n) {
@@ -136,7 +142,10 @@ async fn replay(said: &[people::Said], addr: SocketAddr, client: &reqwest::Clien
     let line = Line::new(addr, client.clone());
     for one in said {
         let response = line.request(&one.message).send().await.unwrap();
-        assert_eq!((response.status().as_u16(), &response.headers()["idempotent-replayed"]), (200, &"true".parse().unwrap()));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["idempotent-replayed"]),
+            (200, &"true".parse().unwrap())
+        );
         let view: serde_json::Value = response.json().await.unwrap();
         assert_eq!(view, one.answer);
     }

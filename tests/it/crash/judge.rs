@@ -36,7 +36,11 @@ impl Judge<'_> {
         assert_eq!(ids.len(), self.said.len(), "each message has an id of its own");
         for said in self.said {
             let (answer, text) = (&said.answer, &said.message.text);
-            assert_eq!((answer["state"].as_str(), answer["id"].as_str()), (Some("answered"), Some(said.id.as_str())), "{answer}");
+            assert_eq!(
+                (answer["state"].as_str(), answer["id"].as_str()),
+                (Some("answered"), Some(said.id.as_str())),
+                "{answer}"
+            );
             assert_eq!(answer["replies"].as_array().unwrap().len(), 1, "{answer}");
             let told = answer["text"].as_str().unwrap();
             if said.message.pictures.is_empty() {
@@ -46,7 +50,8 @@ impl Judge<'_> {
                 assert_eq!(told.matches("you sent a").count(), said.message.pictures.len(), "{told}");
             }
         }
-        let turns: BTreeSet<(&str, u64)> = self.said.iter().map(|said| (said.message.user.as_str(), turn(said))).collect();
+        let turns: BTreeSet<(&str, u64)> =
+            self.said.iter().map(|said| (said.message.user.as_str(), turn(said))).collect();
         assert_eq!(turns.len(), self.said.len(), "no answer is given to two messages");
     }
 
@@ -77,7 +82,8 @@ impl Judge<'_> {
             *sent.entry((&said.message.user, "")).or_default() += said.message.pictures.len().saturating_sub(1);
         }
         for ((user, text), sent) in sent {
-            let asks: Vec<&LogEntry> = self.asks_of(user).filter(|ask| ask.text.as_deref().unwrap_or_default() == text).collect();
+            let asks: Vec<&LogEntry> =
+                self.asks_of(user).filter(|ask| ask.text.as_deref().unwrap_or_default() == text).collect();
             assert!(asks.iter().all(|ask| ask.processed), "{user}: {text}: what was received was processed");
             let again = asks.len() - sent;
             if again == 0 {
@@ -88,9 +94,15 @@ impl Judge<'_> {
             let looked_for = self.turns_asked_again(user, text);
             let told_apart = !text.is_empty() && sent == 1;
             assert!(!told_apart, "{user}: {text:?} was asked {} times", asks.len());
-            assert!(text.is_empty() || looked_for >= again, "{user}: {text:?} was asked {again} times more, found missing {looked_for} times");
+            assert!(
+                text.is_empty() || looked_for >= again,
+                "{user}: {text:?} was asked {again} times more, found missing {looked_for} times"
+            );
             let repeats = asks.windows(2).filter(|two| self.killed_between(two[0], two[1])).count();
-            assert!(repeats >= again, "{user}: {text:?} was asked {again} times more, with a kill between {repeats} times");
+            assert!(
+                repeats >= again,
+                "{user}: {text:?} was asked {again} times more, with a kill between {repeats} times"
+            );
         }
     }
 
@@ -132,6 +144,7 @@ fn caption(ask: &LogEntry) -> Option<&str> {
 /// The number of the (first) turn in the answer.
 fn turn(said: &Said) -> u64 {
     let told = said.answer["text"].as_str().unwrap_or_default();
-    let number = told.strip_prefix("Turn ").and_then(|rest| rest.split_once(':')).and_then(|(number, _)| number.parse().ok());
+    let number =
+        told.strip_prefix("Turn ").and_then(|rest| rest.split_once(':')).and_then(|(number, _)| number.parse().ok());
     number.unwrap_or_else(|| panic!("no turn in {}", said.answer))
 }

@@ -46,7 +46,7 @@ pub(super) struct Person {
 impl Person {
     pub(super) fn new(number: usize, each: usize, pictures: bool, kills: usize, mut dice: fastrand::Rng) -> Self {
         let user = format!("user{number:02}");
-        let hasty = number % 4 == 0;
+        let hasty = number.is_multiple_of(4);
         let mut releases: Vec<usize> = (0..each).map(|_| dice.usize(0..kills)).collect();
         releases.sort_unstable();
         let messages = (0..each).map(|n| Message {

@@ -25,11 +25,10 @@ pub(crate) struct Place {
 impl Place {
     /// One bot, one HTTP channel `web` with the keys `shop` and `desk`, no rates, quick retries.
     pub(crate) async fn new(options: SandboxOptions) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let place = Self { sandbox, folder, env: BTreeMap::new(), client: reqwest::Client::new() };
+        let place = Self { sandbox, folder, env: BTreeMap::new(), client: client() };
         let (store, base_url) = (place.store().display().to_string(), place.sandbox.base_url());
         place
             .set("SERVER__LISTEN", "127.0.0.1:0")
@@ -125,6 +124,12 @@ impl Place {
         let mut lines = log[daemon.skipped..].lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.find(|line| line["message"] == "listening")?["addr"].as_str()?.parse().ok()
     }
+}
+
+/// A client that waits longer than any answer takes.
+pub(crate) fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().connect_timeout(SOON).timeout(Duration::from_secs(90)).build().unwrap()
 }
 
 /// The binary with an empty environment.
