@@ -233,8 +233,7 @@ pub trait Turns: Send + Sync {
     async fn finish_turn(&self, finish: FinishTurn) -> Result<Finished>;
 
     /// Gives a turn back: pending again, due after `delay`, unclaimed. `ask` is recorded first. With `spent`, one failed
-    /// attempt and the time it took are counted. A turn that nobody has claimed may be given back by any claimant (its
-    /// media could not be fetched), as with [`Turns::finish_turn`].
+    /// attempt and the time it took are counted.
     async fn release_turn(
         &self,
         seq: i64,

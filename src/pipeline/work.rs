@@ -154,6 +154,7 @@ impl Work<'_> {
         let finish = FinishTurn {
             seq: turn.seq,
             claim: self.shared.claim,
+            version: Some(turn.version),
             ask,
             outcome,
             said,
@@ -165,7 +166,21 @@ impl Work<'_> {
                 self.ended(&turn, outcome, finished, reservation).await;
                 Verdict::Ended
             }
+            Err(StoreError::Changed) => self.look_again(turn).await,
             Err(_) => Verdict::Ended,
+        }
+    }
+
+    /// An event joined the turn while it was being ended: it is judged anew, with that.
+    async fn look_again(&self, turn: Box<Turn>) -> Verdict {
+        match self.shared.store.turn(turn.seq).await {
+            Ok(Some((turn, contact))) => {
+                self.shared.contacts.put(contact).await;
+                let delay = turn.due_in;
+                Verdict::Again { turn: Box::new(turn), delay }
+            }
+            Ok(None) => Verdict::Ended,
+            Err(error) => store_trouble(turn, &error),
         }
     }
 
@@ -180,7 +195,7 @@ impl Work<'_> {
                     tries += 1;
                 }
                 Err(error) => {
-                    if !matches!(error, StoreError::LeaseLost) {
+                    if !matches!(error, StoreError::LeaseLost | StoreError::Changed) {
                         tracing::error!(%error, "the end of a turn cannot be stored");
                     }
                     return Err(error);
@@ -194,7 +209,8 @@ impl Work<'_> {
         if let Some(contact) = finished.contact {
             self.shared.contacts.put(contact).await;
         }
-        self.shared.deliver.push(finished.rows, reservation);
+        // Another process may have a row of the target open: then ours waits its turn like any other.
+        self.shared.deliver.push(finished.rows, reservation.filter(|_| finished.first_claimed));
         let age = self.shared.clock.now().since(turn.received_at);
         let reason = outcome.reason().map_or("", Reason::as_str);
         metrics::counter!("bridge_turns_total", "channel" => turn.channel.as_str().to_owned(), "outcome" => outcome.as_str(), "reason" => reason)
@@ -290,6 +306,7 @@ pub(crate) async fn poisoned(shared: &Shared, turn: &Head) {
     let finish = FinishTurn {
         seq: turn.seq,
         claim: shared.claim,
+        version: None,
         ask: None,
         outcome: Outcome::Dead(Reason::Poisoned),
         said: Vec::new(),

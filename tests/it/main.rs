@@ -7,3 +7,5 @@ mod generated;
 mod house;
 mod http_floor;
 mod sandbox;
+mod sqlite;
+mod store_suite;

@@ -56,12 +56,13 @@ struct Known {
     id: Option<TurnId>,
     contact: Option<i64>,
     n: i64,
+    note: Option<String>,
     /// The turn can still take it up: pending, unclaimed, never attempted.
     untouched: bool,
 }
 
 fn known(tx: &Tx<'_>, channel: i64, key: &EventKey) -> Result<Option<Known>> {
-    const SQL: &str = "SELECT j.turn, t.id, j.contact, j.n, t.state = 0 AND t.begun = 0 AND t.attempts = 0 AND j.kind = 0
+    const SQL: &str = "SELECT j.turn, t.id, j.contact, j.n, t.state = 0 AND t.begun = 0 AND t.attempts = 0 AND j.kind = 0, j.note
                        FROM journal j LEFT JOIN turns t ON t.seq = j.turn WHERE j.channel = ?1 AND j.key = ?2";
     tx.first(SQL, params![channel, key.as_str()], |row| {
         Ok(Known {
@@ -69,6 +70,7 @@ fn known(tx: &Tx<'_>, channel: i64, key: &EventKey) -> Result<Option<Known>> {
             id: row.get::<_, Option<[u8; 16]>>(1)?.map(TurnId::from_bytes),
             contact: row.get(2)?,
             n: row.get(3)?,
+            note: row.get(5)?,
             untouched: row.get::<_, Option<bool>>(4)?.unwrap_or_default(),
         })
     })
@@ -78,7 +80,7 @@ fn accept(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<Accepted> {
     let event = &prepared.event;
     let channel = tx.name(event.channel.as_str())?;
     if let Some(known) = known(tx, channel, &event.incoming.key)? {
-        return Ok(Accepted::Duplicate { turn: known.id });
+        return Ok(Accepted::Duplicate { turn: known.id, note: known.note });
     }
     let contact = contacts::find(tx, channel, &event.contact)?;
     let contact_id = contact.as_ref().map(|contact| contact.id.0);
@@ -175,8 +177,15 @@ fn replace(
     )?;
     // The edit's own key is kept, so that it is known when it is delivered again; what it said is in the event it replaced.
     tx.run(
-        "INSERT INTO journal (contact, turn, at, kind, channel, key) VALUES (?1, ?2, ?3, 2, ?4, ?5)",
-        params![contact.id.0, edited.turn, tx.now.0, channel, prepared.event.incoming.key.as_str()],
+        "INSERT INTO journal (contact, turn, at, kind, channel, key, note) VALUES (?1, ?2, ?3, 2, ?4, ?5, ?6)",
+        params![
+            contact.id.0,
+            edited.turn,
+            tx.now.0,
+            channel,
+            prepared.event.incoming.key.as_str(),
+            prepared.event.incoming.note
+        ],
     )?;
     Ok(Accepted::Replaced { turn: id, seq: edited.turn })
 }
@@ -266,8 +275,8 @@ fn open_turn(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: Contac
 fn record(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact, turn: i64) -> Result<()> {
     let incoming = &prepared.event.incoming;
     let n = tx.insert(
-        "INSERT INTO journal (contact, turn, at, kind, channel, key, body) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
-        params![contact.id.0, turn, tx.now.0, channel, incoming.key.as_str(), prepared.body],
+        "INSERT INTO journal (contact, turn, at, kind, channel, key, note, body) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7)",
+        params![contact.id.0, turn, tx.now.0, channel, incoming.key.as_str(), incoming.note, prepared.body],
     )?;
     if let InboundEvent::Message(message) | InboundEvent::Edit { message, .. } = &incoming.event {
         refer(tx, n, stored_media(message))?;

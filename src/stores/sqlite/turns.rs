@@ -159,12 +159,12 @@ impl Turns for SqliteStore {
         self.readers.read(move |conn| rows::view(conn, id)).await
     }
 
-    async fn turn_of(&self, channel: &ChannelId, key: &EventKey) -> Result<Option<TurnId>> {
-        const SQL: &str = "SELECT t.id FROM journal j JOIN turns t ON t.seq = j.turn
+    async fn turn_of(&self, channel: &ChannelId, key: &EventKey) -> Result<Option<(TurnId, Option<String>)>> {
+        const SQL: &str = "SELECT t.id, j.note FROM journal j JOIN turns t ON t.seq = j.turn
                            WHERE j.channel = (SELECT id FROM names WHERE name = ?1) AND j.key = ?2";
         let (channel, key) = (channel.clone(), key.clone());
         let read = move |conn: &_| {
-            first(conn, SQL, params![channel.as_str(), key.as_str()], |row| Ok(TurnId::from_bytes(row.get(0)?)))
+            first(conn, SQL, params![channel.as_str(), key.as_str()], |row| Ok((TurnId::from_bytes(row.get(0)?), row.get(1)?)))
         };
         self.readers.read(read).await
     }

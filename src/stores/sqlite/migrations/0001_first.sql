@@ -87,6 +87,8 @@ CREATE TABLE journal (
     kind    INTEGER NOT NULL,
     channel INTEGER NOT NULL REFERENCES names (id),
     key     TEXT,
+    -- The channel's own, handed back when the key comes again.
+    note    TEXT,
     body    TEXT
 ) STRICT;
 CREATE UNIQUE INDEX journal_key ON journal (channel, key) WHERE key IS NOT NULL;
