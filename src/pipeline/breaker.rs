@@ -119,7 +119,9 @@ mod tests {
     #[test]
     fn one_probe_decides() {
         let (mut breaker, now) = (breaker(), Instant::now());
-        (0..3).for_each(|_| drop(breaker.failure(now)));
+        (0..3).for_each(|_| {
+            breaker.failure(now);
+        });
         let later = now + Duration::from_secs(15);
         assert_eq!(breaker.gate(later), Gate::Probe);
         breaker.probe();

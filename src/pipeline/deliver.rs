@@ -12,10 +12,8 @@ use tokio_util::task::TaskTracker;
 use crate::contract::channel::SendError;
 use crate::contract::store::{OutboxRow, SendResult, StoreError};
 use crate::model::ChannelId;
-use crate::model::outbound::{OutboundAction, Rendered};
-use crate::model::texts::Text;
 use crate::pipeline::backlog::Backlog;
-use crate::pipeline::retry::Next;
+use crate::pipeline::judge::{judge, rest_notice, tell};
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
 
 type LaneKey = (ChannelId, Arc<str>);
@@ -308,7 +306,7 @@ impl Deliver {
                 SendResult::Sent { .. } => (None, self.peek(&key)),
                 _ => (None, None),
             };
-            self.tell(&row, &result);
+            tell(&row, &result);
             let finished = self.patiently(|| shared.store.finish_send(row.seq, shared.claim, result.clone(), next)).await?;
             match (&result, again) {
                 (SendResult::Plain, _) => {
@@ -405,49 +403,11 @@ impl Deliver {
             Ok(Err(error)) => error,
             Err(_) => SendError::Ambiguous(format!("no answer within {SEND_TIMEOUT:?}")),
         };
-        self.judge(shared, entry, row, error, took)
-    }
-
-    fn judge(&self, shared: &Shared, entry: &ChannelEntry, row: &OutboxRow, error: SendError, took: Duration) -> SendResult {
-        let text = error.to_string();
-        let retry = |floor: Option<Duration>, in_doubt: bool| {
-            let next = shared.rules.delivery_patience.next(row.attempts, row.spent, took, floor, fastrand::f64());
-            match next {
-                Next::Again { delay, spent } => SendResult::Retry { delay, spent, in_doubt, error: text.clone() },
-                Next::GiveUp => SendResult::Dead { reason: "gave_up", error: text.clone() },
-            }
-        };
-        match error {
-            // The platform's own pace: not a failure of the row, so its patience is not used up.
-            SendError::RateLimited { scope, retry_after } => {
-                self.pause(&row.channel, scope, retry_after);
-                SendResult::Retry { delay: retry_after, spent: Duration::ZERO, in_doubt: false, error: text }
-            }
-            SendError::Transient(_) => retry(None, false),
-            SendError::Ambiguous(_) => retry(None, true),
-            SendError::Downgrade { .. } | SendError::Rejected { .. } if row.plain.is_some() => SendResult::Plain,
-            SendError::Downgrade { .. } | SendError::Rejected { .. } => {
-                let is_notice = row.parts == 1 && row.part == 0 && row.scopes.iter().any(|scope| scope == NOTICE_SCOPE);
-                let notice = if is_notice { None } else { rest_notice(shared, entry, row) };
-                SendResult::GiveUp { reason: "rejected", error: text, notice }
-            }
-            SendError::AddressRefused { .. } => match &row.target.fallback {
-                Some(fallback) if *fallback != row.target.address => {
-                    let mut to = row.target.clone();
-                    to.address = Arc::clone(fallback);
-                    to.fallback = None;
-                    to.expires_at = None;
-                    SendResult::Migrated { to }
-                }
-                _ => SendResult::Dead { reason: "address_refused", error: text },
-            },
-            SendError::TargetGone { .. } => SendResult::TargetGone { reason: "target_gone" },
-            SendError::Migrated { to } => SendResult::Migrated { to },
-            SendError::Unauthorized { .. } => {
-                let delay = Duration::from_secs(30);
-                SendResult::Retry { delay, spent: Duration::ZERO, in_doubt: false, error: text }
-            }
+        let judged = judge(row, error, &shared.rules, took, fastrand::f64(), || rest_notice(shared, entry, row));
+        if let Some((scope, pause)) = judged.pause {
+            self.pause(&row.channel, scope, pause);
         }
+        judged.result
     }
 
     fn pause(&self, channel: &ChannelId, scope: String, pause: Duration) {
@@ -486,47 +446,4 @@ impl Deliver {
         let gone = before - lane.rows.len();
         state.queued -= gone;
     }
-
-    fn tell(&self, row: &OutboxRow, result: &SendResult) {
-        let channel = row.channel.as_str().to_owned();
-        let turn = row.turn.map(|turn| turn.to_string()).unwrap_or_default();
-        let count = |result: &'static str| metrics::counter!("bridge_sends_total", "channel" => channel.clone(), "result" => result).increment(1);
-        match result {
-            SendResult::Sent { .. } => {
-                count("sent");
-                tracing::debug!(turn, row = row.seq, channel, "sent");
-            }
-            SendResult::Retry { delay, error, .. } => {
-                count("retry");
-                tracing::info!(turn, row = row.seq, channel, error, ms = delay.as_millis(), "not sent yet");
-            }
-            SendResult::Plain => {
-                count("plain");
-                tracing::info!(turn, row = row.seq, channel, "the markup was rejected; sending plain text");
-            }
-            SendResult::GiveUp { reason, error, .. } | SendResult::Dead { reason, error } => {
-                count(reason);
-                tracing::warn!(turn, row = row.seq, channel, reason, error, "not sent");
-            }
-            SendResult::TargetGone { reason } => {
-                count(reason);
-                tracing::warn!(turn, row = row.seq, channel, reason, "nothing more is sent to this target");
-            }
-            SendResult::Migrated { .. } => {
-                count("migrated");
-                tracing::info!(turn, row = row.seq, channel, "the target goes on elsewhere");
-            }
-        }
-    }
-}
-
-/// Marks the row of a notice about an undeliverable rest, so that its own rejection makes no further notice.
-const NOTICE_SCOPE: &str = "bridge:notice";
-
-fn rest_notice(shared: &Shared, entry: &ChannelEntry, row: &OutboxRow) -> Option<Rendered> {
-    let text = shared.text(entry.lang, Text::RestUndeliverable);
-    let mut calls = entry.channel.render(&OutboundAction::notice(text, None), &row.target).into_iter();
-    let mut notice = calls.next()?;
-    notice.scopes.push(NOTICE_SCOPE.to_owned());
-    Some(notice)
 }

@@ -2,7 +2,7 @@
 //!
 //! [`dispatch`] decides which turn runs when ([`schedule`] is its pure part), [`work`] carries one turn through (media
 //! from [`fetch`], calls in [`ask`], [`recover`] after an ambiguous one, [`commands`]), [`plan`] decides what is said,
-//! [`deliver`] makes the platform calls, [`sweep`] forgets. [`retry`] and [`breaker`] hold the decisions about failures.
+//! [`deliver`] makes the platform calls ([`judge`] says what their failures mean), [`sweep`] forgets. [`retry`] and [`breaker`] hold the decisions about failures.
 
 pub mod ask;
 pub mod backlog;
@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod fetch;
 pub mod history;
 pub mod images;
+pub mod judge;
 pub mod plan;
 pub mod recover;
 pub mod retry;

@@ -6,6 +6,8 @@ mod config;
 mod generated;
 mod house;
 mod http_floor;
+mod path;
 mod sandbox;
 mod sqlite;
 mod store_suite;
+mod support;

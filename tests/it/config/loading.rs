@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use caigunn_bridge::config::{Known, LogFormat, Origin, Scope, check_section, load, load_tolerant, redacted};
+use caigunn_bridge::config::{Known, LogFormat, Origin, check_section, load, load_tolerant, redacted};
 
 use super::{Case, Colour, GOOD, Postbox, TEXTS, kinds};
 
@@ -41,7 +41,7 @@ fn the_environment_alone_is_enough() {
     assert_eq!(config.accounts["main"].access_token.as_ref().unwrap().expose(), "007", "a secret stays text");
     assert_eq!(config.bots["shop"].api_key.expose(), "true");
     let channel = &config.channels["my_post"];
-    assert_eq!(channel.scope, Scope::UserInChat);
+    assert_eq!(channel.scope, Some(caigunn_bridge::model::Scope::UserInChat));
     let own: Postbox = channel.own.parse().unwrap();
     assert_eq!(own.token.expose(), "1e3");
     assert_eq!(own.keys["alice"].expose(), "0010");
