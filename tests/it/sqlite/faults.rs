@@ -1,6 +1,6 @@
 //! A full disk, rows that cannot be read, waiters that go away.
 
-use caigunn_bridge::contract::store::{Intake, Kv, StoreError, Turns, Upkeep, WorkFilter};
+use caigunn_bridge::contract::store::{Intake, Kv, StoreError, Turns, WorkFilter};
 use caigunn_bridge::model::TurnId;
 use caigunn_bridge::model::turn::TurnState;
 use rusqlite::Connection;
@@ -60,4 +60,27 @@ async fn waiters_leave_nothing_behind() {
     assert_eq!(store.waiting(), 10);
     drop(watches);
     assert_eq!(store.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_database_locked_by_another_fails_all_that_wait_at_once() {
+    let sqlite = Sqlite::new();
+    let store = sqlite.open_now();
+    store.put("a", "0", "x").await.unwrap();
+    let other = Connection::open(sqlite.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let store = std::sync::Arc::clone(&store);
+        tasks.spawn(async move { store.put("a", &n.to_string(), "y").await });
+    }
+    let began = std::time::Instant::now();
+    for result in tasks.join_all().await {
+        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    }
+    // Two seconds for the first and at most as long again for those that queued behind it.
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+    assert_eq!(store.get("a", "0").await.unwrap().as_deref(), Some("x"), "reading goes on");
+    other.execute_batch("ROLLBACK").unwrap();
+    store.put("a", "0", "z").await.unwrap();
 }

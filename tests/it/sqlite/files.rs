@@ -114,7 +114,10 @@ async fn what_is_no_store_is_refused() {
         refused_untouched(&sqlite, "is not a database");
     }
     fs::remove_file(sqlite.path()).unwrap();
-    Connection::open(sqlite.path()).unwrap().execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)").unwrap();
+    Connection::open(sqlite.path())
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)")
+        .unwrap();
     refused_untouched(&sqlite, "another application's database");
     fs::remove_file(sqlite.path()).unwrap();
     fs::create_dir(sqlite.path()).unwrap();

@@ -70,7 +70,16 @@ pub(crate) async fn doubts_are_counted<F: StoreFactory>() {
         w.store.finish_ask(first.seq, w.claim, AskResult { n: 0, state }).await.unwrap();
         assert!(matches!(w.store.begin_ask(begin(&first)).await.unwrap(), Begun::Yes));
         assert_eq!(equal(&w, &first, &uid, 7).await, EqualAsks { answered: 0, doubtful });
-        w.store.release_turn(first.seq, w.claim, Some(AskResult { n: 0, state: AskState::NotProcessed }), Duration::ZERO, None).await.unwrap();
+        w.store
+            .release_turn(
+                first.seq,
+                w.claim,
+                Some(AskResult { n: 0, state: AskState::NotProcessed }),
+                Duration::ZERO,
+                None,
+            )
+            .await
+            .unwrap();
     }
     // An answer that is found in the end resolves its own attempt only.
     let found = Some(AskResult { n: 0, state: AskState::Answered("found".into()) });

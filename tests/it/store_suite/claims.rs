@@ -69,7 +69,8 @@ pub(crate) async fn a_lease_that_ended_gives_up_its_turns<F: StoreFactory>() {
     assert!(sendable[0].in_doubt, "it was open");
     assert!(matches!(w.store.begin_ask(w.ask(&turn, &contact, 0, other)).await.unwrap(), Begun::Yes));
     assert!(w.store.claim_send(rows[0].seq, other).await.unwrap());
-    let retry = SendResult::Retry { delay: Duration::ZERO, spent: Duration::ZERO, in_doubt: false, error: "later".into() };
+    let retry =
+        SendResult::Retry { delay: Duration::ZERO, spent: Duration::ZERO, in_doubt: false, error: "later".into() };
     w.store.finish_send(rows[0].seq, other, retry, None).await.unwrap();
     assert!(w.store.sendable(0, 10).await.unwrap()[0].in_doubt, "a doubt stays");
 }

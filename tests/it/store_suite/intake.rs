@@ -109,7 +109,10 @@ pub(crate) async fn members_of_a_group_join_a_held_turn<F: StoreFactory>() {
     let mut second = member("2", 10);
     second.incoming.addressed = true;
     let joined = w.accept(second).await;
-    assert!(matches!(joined, Accepted::Joined { turn: id, seq, due_in } if id == turn.id && seq == turn.seq && due_in == secs(10)), "{joined:?}");
+    assert!(
+        matches!(joined, Accepted::Joined { turn: id, seq, due_in } if id == turn.id && seq == turn.seq && due_in == secs(10)),
+        "{joined:?}"
+    );
     // A shorter hold does not shorten it.
     let joined = w.accept(member("3", 1)).await;
     assert!(matches!(joined, Accepted::Joined { due_in, .. } if due_in == secs(10)), "{joined:?}");

@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use caigunn_bridge::contract::store::{
-    Accepted, AskResult, BeginAsk, Begun, ClaimToken, ContactChange, FinishTurn, Finished, NewEvent, Retention, Said, Store,
+    Accepted, AskResult, BeginAsk, Begun, ClaimToken, ContactChange, FinishTurn, Finished, NewEvent, Retention, Said,
+    Store,
 };
 use caigunn_bridge::model::capabilities::{Delivery, Overflow};
 use caigunn_bridge::model::turn::{AskState, Turn};
 use caigunn_bridge::model::{
-    BotName, ChannelId, Clock, Contact, ContactKey, EventKey, InboundEvent, Incoming, Message, Outcome, OutboundAction, Rendered,
-    Scope, Sender, Target, TurnId,
+    BotName, ChannelId, Clock, Contact, ContactKey, EventKey, InboundEvent, Incoming, Message, OutboundAction, Outcome,
+    Rendered, Scope, Sender, Target, TurnId,
 };
 
 /// The bytes of media that a store of the suite may hold.
@@ -96,7 +97,12 @@ pub(crate) fn event(user: &str, key: &str) -> NewEvent {
 }
 
 pub(crate) fn call(payload: &str) -> Rendered {
-    Rendered { payload: payload.into(), plain: Some(format!("plain {payload}")), scopes: vec!["chat".into()], expires_in: None }
+    Rendered {
+        payload: payload.into(),
+        plain: Some(format!("plain {payload}")),
+        scopes: vec!["chat".into()],
+        expires_in: None,
+    }
 }
 
 pub(crate) fn said(text: &str, payloads: &[&str]) -> Said {
@@ -215,7 +221,6 @@ macro_rules! assert_lease_lost {
     };
 }
 pub(crate) use assert_lease_lost;
-
 
 /// The tests of the suite, for one factory.
 macro_rules! store_suite {

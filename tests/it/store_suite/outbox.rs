@@ -101,7 +101,10 @@ pub(crate) async fn plain_replaces_the_payload<F: StoreFactory>() {
     assert!(claim(&w, &row).await);
     w.store.finish_send(row.seq, w.claim, SendResult::Plain, None).await.unwrap();
     let plain = rows(&w).await.remove(0);
-    assert_eq!((plain.seq, plain.payload.as_str(), plain.plain, plain.due_in), (row.seq, "plain *a*", None, Duration::ZERO));
+    assert_eq!(
+        (plain.seq, plain.payload.as_str(), plain.plain, plain.due_in),
+        (row.seq, "plain *a*", None, Duration::ZERO)
+    );
     assert!(claim(&w, &row).await);
     w.store.finish_send(row.seq, w.claim, SendResult::Plain, None).await.unwrap();
     assert!(rows(&w).await.is_empty(), "there is nothing plainer: it is dead");
@@ -123,7 +126,11 @@ pub(crate) async fn giving_up_leaves_a_notice_in_its_place<F: StoreFactory>() {
     let notice = finished.notice.unwrap();
     assert_eq!((notice.payload.as_str(), notice.part, notice.parts, notice.attempts), ("could not", 0, 1, 0));
     assert!(!notice.in_doubt && notice.first_sent_ago.is_none() && notice.scopes == ["n"]);
-    assert_eq!(payloads(&w).await, ["could not", "d", "later"], "the rest of its action is gone, the others go on behind it");
+    assert_eq!(
+        payloads(&w).await,
+        ["could not", "d", "later"],
+        "the rest of its action is gone, the others go on behind it"
+    );
     assert!(!claim(&w, &mine[3]).await);
     assert!(claim(&w, &notice).await);
     let give_up = SendResult::GiveUp { reason: "rejected", error: "400".into(), notice: None };
@@ -172,7 +179,10 @@ pub(crate) async fn a_migrated_target_takes_everything_along<F: StoreFactory>() 
     let to = Target::of("-100");
     w.store.finish_send(mine[0].seq, w.claim, SendResult::Migrated { to: to.clone() }, None).await.unwrap();
     let moved = rows(&w).await;
-    assert_eq!(moved.iter().map(|row| (row.payload.as_str(), &*row.target.key)).collect::<Vec<_>>(), [("a", "-100"), ("b", "-100"), ("d", "chat-bob")]);
+    assert_eq!(
+        moved.iter().map(|row| (row.payload.as_str(), &*row.target.key)).collect::<Vec<_>>(),
+        [("a", "-100"), ("b", "-100"), ("d", "chat-bob")]
+    );
     assert!(moved[0].due_in.is_zero() && !moved[0].in_doubt);
     let (waiting, contact_now) = w.store.turn(waiting.seq).await.unwrap().unwrap();
     assert_eq!((&waiting.target, &contact_now.target), (&to, &to));
@@ -214,7 +224,13 @@ pub(crate) async fn a_stale_sender_changes_nothing<F: StoreFactory>() {
     let stale = w.claim;
     let w = w.crash().await;
     assert!(claim(&w, &mine[0]).await);
-    for result in [sent(), again(0), SendResult::Plain, SendResult::TargetGone { reason: "gone" }, SendResult::Migrated { to: Target::of("x") }] {
+    for result in [
+        sent(),
+        again(0),
+        SendResult::Plain,
+        SendResult::TargetGone { reason: "gone" },
+        SendResult::Migrated { to: Target::of("x") },
+    ] {
         assert_lease_lost!(w.store.finish_send(mine[0].seq, stale, result, None).await);
     }
     assert_lease_lost!(w.store.claim_send(mine[0].seq, stale).await);

@@ -27,7 +27,10 @@ pub(crate) async fn an_announcement_is_made_once<F: StoreFactory>() {
     assert!(!w.store.enqueue(announcement("k"), Delivery::Push).await.unwrap());
     let waiting = w.store.unrendered(10).await.unwrap();
     assert_eq!(waiting.iter().map(|spoken| spoken.what.text()).collect::<Vec<_>>(), ["one", "two", "one", "two"]);
-    assert_eq!((&waiting[0].channel, &waiting[0].target, waiting[0].lane), (&channel(), &Target::of("chat-ann"), Lane::Bulk));
+    assert_eq!(
+        (&waiting[0].channel, &waiting[0].target, waiting[0].lane),
+        (&channel(), &Target::of("chat-ann"), Lane::Bulk)
+    );
     assert_eq!(w.store.unrendered(1).await.unwrap().len(), 1);
     assert!(w.store.sendable(0, 10).await.unwrap().is_empty());
 }
@@ -37,7 +40,10 @@ pub(crate) async fn rendering_twice_changes_nothing<F: StoreFactory>() {
     w.store.enqueue(announcement("k"), Delivery::Push).await.unwrap();
     let action = w.store.unrendered(10).await.unwrap()[0].action;
     let rows = w.store.rendered(action, vec![call("a"), call("b")]).await.unwrap();
-    assert_eq!(rows.iter().map(|row| (row.action, row.part, row.parts, row.lane)).collect::<Vec<_>>(), [(action, 0, 2, Lane::Bulk), (action, 1, 2, Lane::Bulk)]);
+    assert_eq!(
+        rows.iter().map(|row| (row.action, row.part, row.parts, row.lane)).collect::<Vec<_>>(),
+        [(action, 0, 2, Lane::Bulk), (action, 1, 2, Lane::Bulk)]
+    );
     assert!(rows.iter().all(|row| row.turn.is_none()));
     let again = w.store.rendered(action, vec![call("x")]).await.unwrap();
     assert_eq!(again.iter().map(|row| row.seq).collect::<Vec<_>>(), rows.iter().map(|row| row.seq).collect::<Vec<_>>());

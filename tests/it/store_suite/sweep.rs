@@ -22,7 +22,10 @@ pub(crate) async fn bodies_then_keys_are_forgotten<F: StoreFactory>() {
         seqs.push((turn, contact));
     }
     let (dead, contact) = w.say("ann", "dead").await;
-    w.store.finish_turn(FinishTurn { outcome: Outcome::Dead(Reason::GaveUp), ..w.end(&dead, Vec::new()) }).await.unwrap();
+    w.store
+        .finish_turn(FinishTurn { outcome: Outcome::Dead(Reason::GaveUp), ..w.end(&dead, Vec::new()) })
+        .await
+        .unwrap();
     w.clock.advance(secs(900));
     assert_eq!(w.store.sweep(retention()).await.unwrap(), Swept::default());
     let (fresh, _) = w.say("ann", "fresh").await;
@@ -35,14 +38,17 @@ pub(crate) async fn bodies_then_keys_are_forgotten<F: StoreFactory>() {
     assert_eq!(said.len(), 303);
     let view = w.store.view(seqs[0].0.id).await.unwrap().unwrap();
     assert_eq!((view.outcome, view.replies.len()), (Some(Outcome::Answered), 0));
-    assert!(matches!(w.accept(event("ann", "0")).await, Accepted::Duplicate { turn: Some(_), .. }), "the key outlives the body");
+    assert!(
+        matches!(w.accept(event("ann", "0")).await, Accepted::Duplicate { turn: Some(_), .. }),
+        "the key outlives the body"
+    );
     let retried = w.store.retry(caigunn_bridge::contract::store::WorkId::Turn(dead.id)).await;
     assert!(matches!(retried, Err(StoreError::NotFound(_))), "nothing is left to ask: {retried:?}");
     assert_eq!(w.store.sweep(retention()).await.unwrap(), Swept::default(), "a second time finds nothing");
 
     w.clock.advance(secs(500));
     let swept = w.store.sweep(retention()).await.unwrap();
-    assert_eq!((swept.bodies, swept.keys), (2, 151), "the fresh one is forgotten, the old ones go with their keys");
+    assert_eq!((swept.bodies, swept.keys), (0, 151), "the old ones go with their keys, the fresh one stays");
     assert_eq!(w.store.turn_of(&channel(), &key("0")).await.unwrap(), None);
     assert!(w.store.view(seqs[0].0.id).await.unwrap().is_none());
     assert!(matches!(w.accept(event("ann", "fresh")).await, Accepted::Duplicate { .. }));
@@ -129,5 +135,9 @@ pub(crate) async fn what_was_spoken_first_is_forgotten_too<F: StoreFactory>() {
     w.clock.advance(secs(500));
     w.store.sweep(Retention { bodies: secs(1_000), keys_beyond: secs(500), orphans: Duration::ZERO }).await.unwrap();
     assert!(w.store.enqueue(announcement("k"), Delivery::Pull).await.unwrap());
-    assert_eq!(w.store.last_entries(contact.id, None, 10).await.unwrap().len(), 4, "the youngest entry stays, forgotten");
+    assert_eq!(
+        w.store.last_entries(contact.id, None, 10).await.unwrap().len(),
+        4,
+        "the youngest entry stays, forgotten"
+    );
 }

@@ -56,7 +56,10 @@ pub(crate) async fn a_turn_waits_for_the_earlier_ones_of_its_contact<F: StoreFac
     let begun = w.store.begin_ask(w.ask(&second, &contact, 0, w.claim)).await.unwrap();
     assert!(matches!(begun, Begun::NotYet), "{begun:?}");
     // A dead one does not.
-    w.store.finish_turn(FinishTurn { outcome: Outcome::Dead(Reason::GaveUp), ..w.end(&first, Vec::new()) }).await.unwrap();
+    w.store
+        .finish_turn(FinishTurn { outcome: Outcome::Dead(Reason::GaveUp), ..w.end(&first, Vec::new()) })
+        .await
+        .unwrap();
     w.begin(&second, &contact).await;
     assert!(matches!(w.store.begin_ask(w.ask(&first, &contact, 0, w.claim)).await.unwrap(), Begun::Gone));
 }
@@ -172,7 +175,8 @@ pub(crate) async fn a_reset_changes_the_uid<F: StoreFactory>() {
 
 pub(crate) async fn a_notice_is_remembered_and_forgotten<F: StoreFactory>() {
     let w = World::<F>::new().await;
-    let noticed = |noticed: Option<&str>| ContactChange { noticed: Some(noticed.map(Arc::from)), ..ContactChange::default() };
+    let noticed =
+        |noticed: Option<&str>| ContactChange { noticed: Some(noticed.map(Arc::from)), ..ContactChange::default() };
     for (key, change, want) in [
         ("1", noticed(Some("outage")), Some("outage")),
         ("2", ContactChange { lang: Some(Lang::En), ..ContactChange::default() }, Some("outage")),

@@ -29,11 +29,14 @@ pub(crate) async fn dead_and_waiting_work_is_listed<F: StoreFactory>() {
     let all = w.store.work(WorkFilter::default()).await.unwrap();
     let shown: Vec<_> = all.iter().map(|item| (item.id, item.state, item.age)).collect();
     let row = w.store.sendable(0, 1).await.unwrap()[0].seq;
-    assert_eq!(shown, [
-        (WorkId::Turn(dead.id), TurnState::Dead, secs(11)),
-        (WorkId::Row(row), TurnState::Pending, secs(11)),
-        (WorkId::Turn(waiting.id), TurnState::Pending, secs(1)),
-    ]);
+    assert_eq!(
+        shown,
+        [
+            (WorkId::Turn(dead.id), TurnState::Dead, secs(11)),
+            (WorkId::Row(row), TurnState::Pending, secs(11)),
+            (WorkId::Turn(waiting.id), TurnState::Pending, secs(1)),
+        ]
+    );
     assert_eq!((all[0].reason.as_deref(), all[0].contact.clone()), (Some("refused"), Some(contact_key("ann"))));
     assert_eq!((all[2].attempts, all[2].due_in), (1, secs(4)));
     let listed = |filter: WorkFilter| {
@@ -68,7 +71,11 @@ pub(crate) async fn a_dead_turn_gets_a_new_start<F: StoreFactory>() {
     w.store.finish_turn(w.end(&later, Vec::new())).await.unwrap();
     let finished = w.answer(&again, &contact, &["at last"]).await;
     let stored = w.store.view(turn.id).await.unwrap().unwrap();
-    assert_eq!((finished.view.replies.len(), &finished.view.replies), (2, &stored.replies), "the apology and the answer");
+    assert_eq!(
+        (finished.view.replies.len(), &finished.view.replies),
+        (2, &stored.replies),
+        "the apology and the answer"
+    );
 }
 
 pub(crate) async fn a_dead_row_gets_a_new_start<F: StoreFactory>() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use caigunn_bridge::contract::store::{NewEvent, WorkId};
-use caigunn_bridge::model::turn::{Outcome, Reason};
 use caigunn_bridge::model::TurnId;
+use caigunn_bridge::model::turn::{Outcome, Reason};
 use tokio::time::timeout;
 
 use super::{StoreFactory, World, event, opened};
