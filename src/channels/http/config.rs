@@ -18,6 +18,7 @@ pub struct HttpConfig {
     pub path: String,
     /// Who may call: API keys by name. A key sees only its own users and conversations.
     #[serde(default)]
+    #[schemars(extend("x-essential" = true))]
     pub keys: BTreeMap<String, ApiKey>,
     /// How long a request waits for its answer when it does not say (`Prefer: wait=`, in seconds).
     #[serde(default = "default_wait")]
@@ -42,7 +43,7 @@ pub struct HttpConfig {
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
     /// What the caller sends as `Authorization: Bearer <key>`. At least 16 characters, hard to guess.
-    #[schemars(extend("examples" = ["a long random text"]))]
+    #[schemars(extend("examples" = ["REPLACE-ME with a long random text"]))]
     pub key: Secret,
     /// Requests per minute that this key may make; 0 = no bound.
     #[serde(default = "default_rate")]
