@@ -11,4 +11,6 @@ mod http_floor;
 mod path;
 mod process;
 mod sandbox;
+mod sqlite;
+mod store_suite;
 mod support;

@@ -119,7 +119,8 @@ fn change_contact(tx: &Tx<'_>, id: ContactId, change: &ContactChange) -> Result<
 
 /// Whether a row of the target waits or is being sent.
 pub(super) fn is_open(tx: &Tx<'_>, channel: i64, target: &str) -> Result<bool> {
-    const SQL: &str = "SELECT 1 FROM outbox INDEXED BY outbox_open WHERE channel = ?1 AND target_key = ?2 AND state < 2";
+    const SQL: &str =
+        "SELECT 1 FROM outbox INDEXED BY outbox_open WHERE channel = ?1 AND target_key = ?2 AND state < 2";
     tx.exists(SQL, params![channel, target])
 }
 

@@ -87,7 +87,8 @@ impl SqliteStore {
         if exclusive {
             writer::alone(&conn, &clock, leases::end_all)?;
         }
-        let used: u64 = conn.query_row("SELECT coalesce(sum(bytes), 0) FROM media", [], |row| Ok(rows::unsigned(row, 0)))??;
+        let used: u64 =
+            conn.query_row("SELECT coalesce(sum(bytes), 0) FROM media", [], |row| Ok(rows::unsigned(row, 0)))??;
         let media = Arc::new(MediaDir::open(files::beside(&db, ".media"), media_budget, used)?);
         let registry = Arc::new(Registry::default());
         let commits = Arc::new(AtomicU64::new(0));
@@ -121,7 +122,9 @@ impl SqliteStore {
 
     /// Bounds the database to `pages` of 4 KiB, or to no less than it has; beyond, changes answer `Unavailable`.
     pub async fn limit_pages(&self, pages: u32) -> Result<()> {
-        self.writer.write(move |tx| Ok(tx.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)).await
+        self.writer
+            .write(move |tx| Ok(tx.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?))
+            .await
     }
 }
 

@@ -164,7 +164,9 @@ impl Turns for SqliteStore {
                            WHERE j.channel = (SELECT id FROM names WHERE name = ?1) AND j.key = ?2";
         let (channel, key) = (channel.clone(), key.clone());
         let read = move |conn: &_| {
-            first(conn, SQL, params![channel.as_str(), key.as_str()], |row| Ok((TurnId::from_bytes(row.get(0)?), row.get(1)?)))
+            first(conn, SQL, params![channel.as_str(), key.as_str()], |row| {
+                Ok((TurnId::from_bytes(row.get(0)?), row.get(1)?))
+            })
         };
         self.readers.read(read).await
     }
