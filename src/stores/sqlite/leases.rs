@@ -55,9 +55,11 @@ fn lease(tx: &Tx<'_>, name: &str, holder: &str, ttl: Duration) -> Result<Option<
     Ok(Some(ClaimToken(token)))
 }
 
-/// Ends every lease: the lock on the file proves that their holders are gone.
+/// Ends every lease: the lock on the file proves that their holders are gone. What was left for the last daemon to look at
+/// is found by the next one in its first reading.
 pub(super) fn end_all(tx: &Tx<'_>) -> Result<()> {
     tx.run("DELETE FROM leases", [])?;
+    tx.run("DELETE FROM nudges", [])?;
     hand_back(tx, "true", [])
 }
 

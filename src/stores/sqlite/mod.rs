@@ -146,12 +146,12 @@ fn open_exclusive(db: &Path) -> Result<(Connection, Option<std::fs::File>)> {
     if !dir.exists() {
         files::create_private_dir(dir).map_err(|error| files::io_trouble(dir, "created", &error))?;
     }
-    let missing = files::is_missing(db)?;
-    if !missing {
+    // Judged before anything is put beside it, and again under the lock: nobody else's new store is written over.
+    if !files::is_missing(db)? {
         files::inspect(db)?;
     }
     let lock = files::lock(db)?;
-    if missing {
+    if files::is_missing(db)? {
         schema::create(db)?;
     }
     let version = schema::check(db)?;
