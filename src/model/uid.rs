@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::model::contact::{Scope, Sender, parts};
+use crate::model::contact::{Contact, Scope, Sender, parts};
 use crate::model::secret::Secret;
 
 /// The longest uid the bridge makes, in characters.
@@ -128,9 +128,16 @@ impl UidTemplate {
     }
 }
 
+impl Contact {
+    /// The uid that CaiGunn sees in the contact's present generation.
+    pub fn uid(&self) -> Arc<str> {
+        of_generation(&self.base_uid, self.generation)
+    }
+}
+
 /// The uid of a later generation (`/reset`). `.g` plus a number cannot come from a readable base of another contact,
 /// because generations are only appended after a `-`-free marker that [`render`](UidTemplate::render) never ends with.
-pub(crate) fn of_generation(base: &Arc<str>, generation: u32) -> Arc<str> {
+fn of_generation(base: &Arc<str>, generation: u32) -> Arc<str> {
     if generation == 0 { Arc::clone(base) } else { format!("{base}-.g{generation}").into() }
 }
 
