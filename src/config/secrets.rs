@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::{
     layers::read_at_most,
-    mistake::{Mistake, Origin},
-    schema::{is_secret, map_value, properties},
+    mistake::Mistake,
+    origins::Origin,
+    shape::{is_secret, map_value, properties},
     validate::Validator,
 };
 

@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
-    formats::{check_number, check_string, name_problem},
-    mistake::Mistake,
+    formats::{check_number, check_string, example_of, name_problem},
+    mistake::{Mistake, quote},
     origins::Origins,
-    schema::{branches, choices, discriminator, is_object, is_required, is_secret, map_value, plain, properties, text},
+    shape::{branches, choices, discriminator, is_object, is_required, is_secret, map_value, plain, properties, text},
     suggest::{closest, did_you_mean},
 };
 
@@ -302,7 +302,7 @@ fn kind_of(value: &Value) -> &'static str {
 
 fn type_hint(schema: &Value, given: &Value) -> Option<String> {
     match (text(schema, "type"), given) {
-        ("string", Value::Number(_) | Value::Bool(_)) => Some(super::formats::example_of(schema)),
+        ("string", Value::Number(_) | Value::Bool(_)) => Some(example_of(schema)),
         ("integer" | "number" | "boolean", Value::String(_)) => Some("without quotes".into()),
         _ => None,
     }
@@ -315,10 +315,4 @@ fn one_of(choices: &[&str]) -> String {
         Some((only, [])) => only.clone(),
         Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
     }
-}
-
-/// A short quote of a value that is known not to be a secret.
-pub(super) fn quote(given: &str) -> String {
-    let short: String = given.chars().take(40).collect();
-    if short.len() < given.len() { format!("{short:?}…") } else { format!("{short:?}") }
 }
