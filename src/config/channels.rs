@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{mistake::Mistake, origins::Origins, units::HumanDuration, validate::check_section};
+use super::{mistake::Mistake, origins::Origins, units::HumanDuration, walk::check_section};
 use crate::model::{Lang, Scope};
 
 /// The part of a channel that does not depend on its kind.

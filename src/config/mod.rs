@@ -5,7 +5,7 @@
 //! generated from the same types, so that they cannot disagree with it.
 //!
 //! Beside the sections, from the ground up: `origins` and `mistake` (where a key was given, what is wrong with it) · `names`, `units`
-//! and `shape` (what a schema says of a value) · `formats` (single values) · `validate` with `secrets` (a whole tree) · `schema` (of
+//! and `shape` (what a schema says of a value) · `formats` (single values) · `validate`, `secrets` and `walk` (a whole tree) · `schema` (of
 //! everything, with the kinds of channels) · `layers`, `checks` and `load` · `example` and `show`.
 
 use std::collections::BTreeMap;
@@ -37,6 +37,7 @@ mod suggest;
 mod texts;
 mod units;
 mod validate;
+mod walk;
 
 pub use self::{
     accounts::{Account, BASE_URL_FORMAT},
@@ -57,7 +58,7 @@ pub use self::{
     store::Store,
     texts::TextOverrides,
     units::{ByteSize, HumanDuration, UnitError},
-    validate::check_section,
+    walk::check_section,
 };
 
 /// The whole configuration.
