@@ -1,6 +1,5 @@
 //! An account: one base URL and one access token, shared by its bots: opened, watched, renewed and configured anew.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use super::headers::secret_header;
 use super::http::HttpClient;
 use super::inner::{AccountState, Inner, Token, TokenKeep, TokenVersion};
 use crate::model::Secret;
+use crate::model::hex::hex;
 
 /// An account of the CaiGunn API.
 pub struct Account {
@@ -155,10 +155,7 @@ async fn kept(account: &str, descends_from: &str, keep: &dyn TokenKeep) -> Optio
 }
 
 fn fingerprint(token: &Secret) -> String {
-    Sha256::digest(token.expose()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&Sha256::digest(token.expose()))
 }
 
 fn parse_base(base_url: &str) -> Result<Url, Error> {

@@ -10,6 +10,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::model::contact::{Contact, Scope, Sender, parts};
+use crate::model::hex::hex;
 use crate::model::secret::Secret;
 
 /// The longest uid the bridge makes, in characters.
@@ -171,12 +172,7 @@ fn hashed(channel: &str, parts: &[(char, &str)], key: Option<&Secret>) -> String
         // HMAC takes a key of any length, so the error arm is the unkeyed one.
         Some(Err(_)) | None => Sha256::digest(&input).into(),
     };
-    let mut uid = String::with_capacity(42);
-    uid.push_str(HASHED);
-    for byte in &digest[..20] {
-        let _ = write!(uid, "{byte:02x}");
-    }
-    uid
+    format!("{HASHED}{}", hex(&digest[..20]))
 }
 
 #[cfg(test)]
