@@ -1,12 +1,12 @@
 //! The configuration: one file per section, documented on the fields, and how it is loaded.
 //!
-//! Defaults, then the file, then the environment (`CAIGUNN_BRIDGE__SECTION__KEY`). [`load`] walks the merged tree along the JSON
+//! Defaults, then the file, then the environment (`CAIGUNN_BRIDGE__SECTION__KEY`). [`load()`] walks the merged tree along the JSON
 //! schema generated from the types, so that every mistake is known at once and with its line; [`schema()`] and [`example()`] are
 //! generated from the same types, so that they cannot disagree with it.
 //!
-//! Beside the sections, from the ground up: `origins` and `mistake` (where a key was given, what is wrong with it) · `names`, `units`
-//! and `shape` (what a schema says of a value) · `formats` (single values) · `validate`, `secrets` and `walk` (a whole tree) · `schema` (of
-//! everything, with the kinds of channels) · `layers`, `checks` and `load` · `example` and `show`.
+//! Beside the sections, from the ground up: `shape` (what a schema says of a value), `names`, `units` · `origins`, `mistake`
+//! (where a key was given, what is wrong with it) · `formats` (single values) · `validate`, `secrets`, `walk` (a whole tree) ·
+//! `schema` (of everything, with the kinds of channels) · `layers`, `checks`, `load` · `show`, `example`.
 
 use std::collections::BTreeMap;
 

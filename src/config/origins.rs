@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use toml::de::{DeTable, DeValue};
 
+use super::shape::other_forms;
+
 /// Where a key was given.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
@@ -53,7 +55,7 @@ impl Origins {
 
     fn other_form(&self, path: &[String]) -> Option<Origin> {
         let (name, table) = path.split_last()?;
-        ["_file", "_env"].iter().find_map(|form| self.exact(&[table, &[format!("{name}{form}")]].concat()))
+        other_forms(name).into_iter().find_map(|form| self.exact(&[table, &[form]].concat()))
     }
 
     /// What gave exactly this key; the environment beats the file.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Config,
     channels::Channel,
-    shape::{each_child, is_secret, plain, properties},
+    shape::{each_child, is_secret, other_forms, plain, properties},
 };
 
 /// What the rest of the house adds to the configuration: the kinds of channels and the texts that can be replaced.
@@ -97,7 +97,7 @@ fn publish(schema: &mut Value) {
     let secrets: Vec<String> = properties(schema).filter(|(_, s)| is_secret(s)).map(|(name, _)| name.clone()).collect();
     let mut one_of_each = Vec::new();
     for name in secrets {
-        let [file, env] = [format!("{name}_file"), format!("{name}_env")];
+        let [file, env] = other_forms(&name);
         schema["properties"][&file] = json!({ "type": "string", "description": format!("File that holds `{name}`.") });
         schema["properties"][&env] =
             json!({ "type": "string", "description": format!("Environment variable that holds `{name}`.") });

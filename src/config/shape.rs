@@ -77,6 +77,11 @@ pub(super) fn is_secret(schema: &Value) -> bool {
     format(schema) == "secret"
 }
 
+/// The keys beside a secret's own that say where it is: a file, a variable of the environment.
+pub(super) fn other_forms(secret: &str) -> [String; 2] {
+    ["_file", "_env"].map(|form| format!("{secret}{form}"))
+}
+
 pub(super) fn format(schema: &Value) -> &str {
     schema.get("format").and_then(Value::as_str).unwrap_or_default()
 }

@@ -11,7 +11,10 @@ use super::{
     formats::{check_number, check_string, example_of, name_problem},
     mistake::{Mistake, quote},
     origins::Origins,
-    shape::{branches, choices, discriminator, is_object, is_required, is_secret, map_value, plain, properties, text},
+    shape::{
+        branches, choices, discriminator, is_object, is_required, is_secret, map_value, other_forms, plain, properties,
+        text,
+    },
     suggest::{closest, did_you_mean},
     validate::{Env, Validator},
 };
@@ -158,7 +161,8 @@ impl Validator<'_> {
             properties(schema).filter(|(name, _)| is_required(schema, name) && !map.contains_key(*name))
         {
             path.push(name.clone());
-            let forms = format!("give `{name}`, `{name}_file` (a path) or `{name}_env` (a variable's name)");
+            let [file, env] = other_forms(name);
+            let forms = format!("give `{name}`, `{file}` (a path) or `{env}` (a variable's name)");
             let choices = choices(property).map(|c| format!("it is {}", one_of(&c)));
             self.wrong(path, "is missing", if is_secret(property) { Some(forms) } else { choices });
             path.pop();
@@ -183,10 +187,8 @@ impl Validator<'_> {
 
     fn hint_for_unknown(&self, schema: &Value, path: &[String]) -> Option<String> {
         let name = path.last()?;
-        let forms: Vec<String> = properties(schema)
-            .filter(|(_, s)| is_secret(s))
-            .flat_map(|(n, _)| [format!("{n}_file"), format!("{n}_env")])
-            .collect();
+        let forms: Vec<String> =
+            properties(schema).filter(|(_, s)| is_secret(s)).flat_map(|(n, _)| other_forms(n)).collect();
         let names = properties(schema).map(|(n, _)| n.as_str()).chain(forms.iter().map(String::as_str));
         if let Some(near) = closest(name, names) {
             return Some(format!("did you mean `{near}`?"));
