@@ -1,88 +1,26 @@
-//! An account: one base URL and one access token, shared by its bots, and whether that token is any good.
+//! An account: one base URL and one access token, shared by its bots: opened, watched, renewed and configured anew.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
+use reqwest::Url;
 use reqwest::header::HeaderValue;
-use reqwest::{Client, Url};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Error, ErrorKind};
+use super::headers::secret_header;
 use super::http::HttpClient;
-use super::refresh::Control;
+use super::inner::{AccountState, Inner, Token, TokenKeep, TokenVersion};
 use crate::model::Secret;
-
-/// Where a refreshed token survives a restart.
-#[async_trait]
-pub trait TokenKeep: Send + Sync {
-    async fn load(&self, account: &str) -> Result<Option<KeptToken>, KeepError>;
-    async fn save(&self, account: &str, token: &KeptToken) -> Result<(), KeepError>;
-}
-
-/// A refreshed token as it is kept.
-#[derive(Debug, Clone)]
-pub struct KeptToken {
-    pub token: Secret,
-    /// SHA-256, in hex, of the configured token at the start of the chain: a newly configured token beats the kept one.
-    pub descends_from: String,
-}
-
-/// Why a token could not be loaded or saved; holds no token.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct KeepError(pub String);
-
-/// Whether an account can be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccountState {
-    Ready,
-    /// The server refuses the token and would not renew it. `hint` says what the server said and what to do.
-    TokenRejected {
-        hint: String,
-    },
-    /// No token is configured: calls go out without one.
-    NoToken,
-}
-
-/// Which token a call was made with; any change of the token changes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenVersion(pub(super) u64);
-
-/// One access token in use.
-pub(super) struct Token {
-    pub(super) version: TokenVersion,
-    pub(super) value: Option<HeaderValue>,
-    /// The configured token's hash; empty without one.
-    pub(super) descends_from: Arc<str>,
-    /// Some call with exactly this token was answered: a 401 is then the fault of the caller's key.
-    pub(super) worked: AtomicBool,
-}
+use crate::model::hex::hex;
 
 /// An account of the CaiGunn API.
 pub struct Account {
     pub(super) inner: Arc<Inner>,
-}
-
-pub(super) struct Inner {
-    pub(super) name: Arc<str>,
-    pub(super) host: Arc<str>,
-    base: Url,
-    pub(super) refresh_url: Url,
-    pub(super) http: HttpClient,
-    pub(super) client: Client,
-    pub(super) keep: Arc<dyn TokenKeep>,
-    pub(super) token: ArcSwap<Token>,
-    /// Every change of `token`, `rejection` and `state` is made under this lock; readers need none of it.
-    pub(super) control: Mutex<Control>,
-    /// Zero, or the number of the rejection that stands: an answer clears only a rejection its call already knew of.
-    pub(super) rejection: AtomicU64,
-    pub(super) state: watch::Sender<AccountState>,
 }
 
 impl std::fmt::Debug for Account {
@@ -201,56 +139,6 @@ impl Account {
     }
 }
 
-impl Inner {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Control> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts a token into use and ends a rejection.
-    pub(super) fn install(&self, control: &mut Control, value: HeaderValue, descends_from: Arc<str>) {
-        let version = TokenVersion(self.token.load().version.0 + 1);
-        self.token.store(Arc::new(Token {
-            version,
-            value: Some(value),
-            descends_from,
-            worked: AtomicBool::new(false),
-        }));
-        self.ready(control);
-    }
-
-    /// The token in use is refused.
-    pub(super) fn reject(&self, control: &mut Control, hint: String) {
-        control.rejections += 1;
-        self.rejection.store(control.rejections, Ordering::Release);
-        self.state.send_if_modified(|state| {
-            let next = AccountState::TokenRejected { hint };
-            let changed = *state != next;
-            *state = next;
-            changed
-        });
-    }
-
-    fn ready(&self, control: &mut Control) {
-        control.refused = None;
-        self.rejection.store(0, Ordering::Release);
-        self.state.send_if_modified(|state| std::mem::replace(state, AccountState::Ready) != AccountState::Ready);
-    }
-
-    /// A call with this token, made while rejection number `known` stood (0: none), was answered.
-    pub(super) fn worked(&self, token: &Token, known: u64) {
-        if !token.worked.load(Ordering::Relaxed) {
-            token.worked.store(true, Ordering::Relaxed);
-        }
-        if known == 0 || token.value.is_none() {
-            return;
-        }
-        let mut control = self.lock();
-        if self.rejection.load(Ordering::Acquire) == known && self.token.load().version == token.version {
-            self.ready(&mut control);
-        }
-    }
-}
-
 async fn kept(account: &str, descends_from: &str, keep: &dyn TokenKeep) -> Option<HeaderValue> {
     let kept = match keep.load(account).await {
         Ok(kept) => kept.filter(|kept| kept.descends_from == descends_from)?,
@@ -266,33 +154,8 @@ async fn kept(account: &str, descends_from: &str, keep: &dyn TokenKeep) -> Optio
     value.ok()
 }
 
-/// A header value that is never shown; the error names the field, not the value.
-pub(super) fn secret_header(call: &'static str, field: &str, secret: &Secret) -> Result<HeaderValue, Error> {
-    let mut value = plain_header(call, field, secret.expose())?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// `HeaderValue` itself would let bytes beyond ASCII through, which servers read in their own ways, and spaces at the ends,
-/// which they drop: two uids could become one.
-pub(super) fn plain_header(call: &'static str, field: &str, value: &str) -> Result<HeaderValue, Error> {
-    let problem = if value.is_empty() {
-        "is empty"
-    } else if value.trim() != value {
-        "begins or ends with white space"
-    } else if let (true, Ok(header)) = (value.is_ascii(), HeaderValue::from_str(value)) {
-        return Ok(header);
-    } else {
-        "has characters that an HTTP header cannot hold"
-    };
-    Err(Error::local(call, ErrorKind::InvalidInput, format!("the {field} {problem}")))
-}
-
 fn fingerprint(token: &Secret) -> String {
-    Sha256::digest(token.expose()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&Sha256::digest(token.expose()))
 }
 
 fn parse_base(base_url: &str) -> Result<Url, Error> {

@@ -7,10 +7,11 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 use serde::Serialize;
 
-use super::account::{Account, plain_header, secret_header};
+use super::account::Account;
+use super::ask::Call;
 use super::body::{Multipart, Payload};
-use super::call::Call;
 use super::error::Error;
+use super::headers::{plain_header, secret_header};
 use super::wire::{self, Answer, HistoryEntry, UidEntry};
 use crate::model::Secret;
 

@@ -1,33 +1,14 @@
 //! One call: the ask, and, when the token was refused, once more with a new one.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Method, Request, StatusCode, Url};
+use reqwest::StatusCode;
 
-use super::account::{Account, Inner, Token};
-use super::body::{Payload, Progress, Tracked};
+use super::account::Account;
+use super::ask::{Call, NO_TOKEN};
 use super::error::{self, Error, ErrorKind, RetryClass};
-use super::http::{Failure, Reply};
-
-static TOKEN: HeaderName = HeaderName::from_static("caigunn-access-token");
-static KEY: HeaderName = HeaderName::from_static("api-key");
-static UID: HeaderName = HeaderName::from_static("uid");
-
-pub(super) const NO_TOKEN: &str = "the server wants an access token and none is configured: \
-     get one from your CaiGunn account and configure it";
-
-/// What is asked; everything but the token.
-pub(super) struct Call<'a> {
-    pub(super) name: &'static str,
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) key: Option<&'a HeaderValue>,
-    pub(super) uid: Option<HeaderValue>,
-    pub(super) payload: Option<Payload>,
-}
+use super::inner::{Inner, Token};
 
 impl Account {
     /// Makes a call and returns the body of its 2xx.
@@ -56,64 +37,6 @@ impl Account {
 }
 
 impl Inner {
-    /// Asks once, with the token given.
-    pub(super) async fn send(&self, call: &Call<'_>, token: &Token) -> Result<Reply, Error> {
-        let mut request = Request::new(call.method.clone(), call.url.clone());
-        let headers = request.headers_mut();
-        insert(headers, &TOKEN, token.value.as_ref());
-        insert(headers, &KEY, call.key);
-        insert(headers, &UID, call.uid.as_ref());
-        let progress = call.payload.as_ref().map(|payload| {
-            headers.insert(CONTENT_TYPE, payload.content_type.clone());
-            Arc::new(Progress::default())
-        });
-        if let (Some(payload), Some(progress)) = (&call.payload, &progress) {
-            *request.body_mut() = Some(Body::wrap(Tracked::new(payload.clone(), Arc::clone(progress))));
-        }
-        let failed = |failure: Failure| Error {
-            kind: failure.kind,
-            class: failure.class,
-            retry_after: None,
-            status: failure.status.map(|status| status.as_u16()),
-            detail: error::clean(&error::scrub(failure.detail, &secrets(call, token))),
-            call: call.name,
-            host: Arc::clone(&self.host),
-        };
-        self.http.exchange(&self.client, request, progress.as_deref()).await.map_err(failed)
-    }
-
-    /// The error of an answer that is no 2xx.
-    pub(super) fn refusal(&self, call: &Call<'_>, token: &Token, reply: &Reply) -> Error {
-        let (kind, class) = error::classify(reply.status);
-        let mut detail = error::detail(&reply.body, &secrets(call, token));
-        if kind == ErrorKind::Redirect {
-            detail = error::clean(&format!("redirects are not followed; check the base URL. {detail}"));
-        }
-        self.error(call.name, kind, class, reply, detail)
-    }
-
-    /// The error of a 2xx that cannot be read.
-    pub(super) fn unreadable(&self, call: &'static str, detail: impl Into<String>) -> Error {
-        Error {
-            kind: ErrorKind::BadResponse,
-            class: RetryClass::Ambiguous,
-            host: Arc::clone(&self.host),
-            ..Error::local(call, ErrorKind::BadResponse, detail)
-        }
-    }
-
-    pub(super) fn error(
-        &self,
-        call: &'static str,
-        kind: ErrorKind,
-        class: RetryClass,
-        reply: &Reply,
-        detail: String,
-    ) -> Error {
-        let (retry_after, status) = (reply.retry_after, Some(reply.status.as_u16()));
-        Error { kind, class, retry_after, status, detail, call, host: Arc::clone(&self.host) }
-    }
-
     /// A 401 that renewing did not help, or for which there is nothing to renew.
     fn give_up(&self, token: &Token, refusal: Error) -> Error {
         let mut control = self.lock();
@@ -131,25 +54,4 @@ impl Inner {
         self.reject(&mut control, self.hint("refused the access token although it was just renewed", &refusal));
         refusal
     }
-
-    /// What to do about a refused token.
-    pub(super) fn hint(&self, what: &str, refusal: &Error) -> String {
-        let status = refusal.status.unwrap_or_default();
-        let said = if refusal.detail.is_empty() { String::new() } else { format!(": {}", refusal.detail) };
-        format!(
-            "{} {what} (HTTP {status}{said}). Get a new access token from your CaiGunn account and configure it.",
-            self.host
-        )
-    }
-}
-
-fn insert(headers: &mut HeaderMap, name: &HeaderName, value: Option<&HeaderValue>) {
-    if let Some(value) = value {
-        headers.insert(name.clone(), value.clone());
-    }
-}
-
-fn secrets<'a>(call: &Call<'a>, token: &'a Token) -> [&'a str; 2] {
-    let text = |value: Option<&'a HeaderValue>| value.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    [text(token.value.as_ref()), text(call.key)]
 }

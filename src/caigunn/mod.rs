@@ -4,20 +4,25 @@
 //! bots. A [`Bot`] is one chatbot's key: it asks and reads the history. Every failure is an [`Error`] that carries its
 //! [`RetryClass`].
 //!
-//! In flow order: `bot` (arguments → call) → `call` (the ask, and once more after a 401) → `body` and `http` (onto the
-//! wire and back) → `wire` (what the answers look like) or `error`. `account` and `refresh` own the token.
+//! In flow order: `bot` (arguments → call) → `call` (the ask, and once more after a 401) → `ask` (one request with one
+//! token) → `headers`, `body` and `http` (onto the wire and back) → `wire` (what the answers look like) or `error`.
+//! The token: `inner` holds it for all calls, `refresh` renews it, `account` is the outside of both.
 
 mod account;
+mod ask;
 mod body;
 mod bot;
 mod call;
 mod error;
+mod headers;
 mod http;
+mod inner;
 mod refresh;
 mod wire;
 
-pub use account::{Account, AccountState, KeepError, KeptToken, TokenKeep, TokenVersion};
+pub use account::Account;
 pub use bot::{Bot, ImagePart, MessagesFilter, Page, UidsFilter};
 pub use error::{DETAIL_CHARS, Error, ErrorKind, RETRY_AFTER_CAP, RetryClass};
 pub use http::{ClientOptions, HttpClient};
+pub use inner::{AccountState, KeepError, KeptToken, TokenKeep, TokenVersion};
 pub use wire::{Answer, HistoryEntry, UidEntry};

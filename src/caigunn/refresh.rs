@@ -9,10 +9,11 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::account::{AccountState, Inner, KeptToken, Token, TokenVersion, secret_header};
-use super::call::{Call, NO_TOKEN};
+use super::ask::{Call, NO_TOKEN};
 use super::error::{Error, ErrorKind, RetryClass};
+use super::headers::secret_header;
 use super::http::Reply;
+use super::inner::{AccountState, Flight, Inner, KeptToken, Refused, Token, TokenVersion};
 use crate::model::Secret;
 
 const NAME: &str = "token refresh";
@@ -25,26 +26,6 @@ const SAVE_TIME: Duration = Duration::from_secs(5);
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(30);
 const SLOW: Duration = Duration::from_secs(3600);
-
-/// What the account's lock guards besides the token itself.
-#[derive(Default)]
-pub(super) struct Control {
-    flight: Option<Flight>,
-    pub(super) refused: Option<Refused>,
-    pub(super) rejections: u64,
-}
-
-/// A refresh under way; its sender is dropped after the result.
-struct Flight {
-    version: TokenVersion,
-    done: watch::Receiver<Option<Result<(), Error>>>,
-}
-
-pub(super) struct Refused {
-    version: TokenVersion,
-    at: Instant,
-    error: Error,
-}
 
 #[derive(Deserialize)]
 struct Renewed {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{mistake::Mistake, origins::Origins, units::HumanDuration, validate::check_section};
+use super::{mistake::Mistake, origins::Origins, units::HumanDuration, walk::check_section};
 use crate::model::{Lang, Scope};
 
 /// The part of a channel that does not depend on its kind.
@@ -40,26 +40,6 @@ pub struct Channel {
 
 fn yes() -> bool {
     true
-}
-
-/// The JSON schema `format` of a name: `[a-z][a-z0-9_]*`, without `__`, which separates levels in environment variables, and without
-/// a `_` at the end, which would move that separator.
-pub const NAME_FORMAT: &str = "name";
-/// The JSON schema `format` of a language tag: `en`, `zh-TW`.
-pub const LANGUAGE_FORMAT: &str = "language";
-
-/// Whether this can name an account, a bot or a channel.
-pub fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !text.contains("__")
-        && !text.ends_with('_')
-        && text.len() <= 64
-}
-
-/// Whether this has the form of a language tag.
-pub fn is_language(text: &str) -> bool {
-    Lang::from_tag(text).is_some()
 }
 
 /// The keys of one channel that belong to its kind. They may hold secrets: `Debug` shows names only.

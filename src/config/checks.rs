@@ -5,12 +5,13 @@ use serde_json::{Map, Value};
 
 use super::{
     accounts::{Account, check_proxy, is_plain_remote},
-    mistake::Mistake,
+    mistake::{Mistake, quote},
+    names::is_name,
     pipeline::Retry,
     secrets::UNREADABLE,
     suggest::did_you_mean,
     units::HumanDuration,
-    validate::{Validator, quote},
+    validate::Validator,
 };
 use crate::model::uid::UidTemplate;
 
@@ -47,7 +48,7 @@ fn references(validator: &mut Validator<'_>, tree: &Value, from: &str, key: &str
     for (name, table) in entries(tree, from) {
         let Some(target) = table.get(key).and_then(Value::as_str).filter(|t| !targets.contains(t)) else { continue };
         let hint = did_you_mean(target, targets.iter().copied()).unwrap_or_else(|| match targets.as_slice() {
-            [] => format!("there are no {to}: add [{to}.{}]", if super::is_name(target) { target } else { "main" }),
+            [] => format!("there are no {to}: add [{to}.{}]", if is_name(target) { target } else { "main" }),
             some => format!("there are: {}", some.join(", ")),
         });
         validator.wrong(&path([from, name, key]), format!("names {}, which is not under `{to}`", quote(target)), hint);

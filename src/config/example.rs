@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{
-    channels::{LANGUAGE_FORMAT, is_name},
+    names::{LANGUAGE_FORMAT, is_name},
     origins::{show_key, show_path},
-    schema::{
-        Known, branches, choices, discriminator, format, internal, is_required, is_secret, map_value, properties, text,
-    },
+    schema::{Known, internal},
+    shape::{branches, choices, discriminator, format, is_required, is_secret, map_value, properties, text},
     show::{holds_tables, toml_value},
     units::{BYTES_FORMAT, DURATION_FORMAT},
 };

@@ -4,11 +4,11 @@ use serde_json::{Number, Value};
 
 use super::{
     accounts::{BASE_URL_FORMAT, check_base_url},
-    channels::{LANGUAGE_FORMAT, NAME_FORMAT, is_language, is_name},
-    schema::{format, is_secret, text},
+    mistake::quote,
+    names::{LANGUAGE_FORMAT, NAME_FORMAT, is_language, is_name},
     server::ADDRESS_FORMAT,
+    shape::{format, is_secret, text},
     units::{BYTES_FORMAT, ByteSize, DURATION_FORMAT, HumanDuration, UnitError},
-    validate::quote,
 };
 
 type Problem = (String, Option<String>);

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use toml::de::DeTable;
 
 use super::{
-    mistake::{Mistake, Origin},
-    origins::{Origins, line_and_column, show_path},
+    mistake::Mistake,
+    origins::{Origin, Origins, line_and_column, show_path},
 };
 
 /// What the names of our environment variables start with.

@@ -1,29 +1,11 @@
 //! What is wrong in a configuration, where, and what to do about it.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::fmt;
 
-use super::origins::{Origins, show_path};
-
-/// Where a key was given.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Not given anywhere: the default, or missing.
-    Nowhere,
-    /// In the file, at this line (from 1) and, for syntax errors, column.
-    File { path: Arc<PathBuf>, line: usize, column: Option<usize> },
-    /// In this environment variable.
-    Env { name: String },
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nowhere => f.write_str("default"),
-            Self::File { path, line, .. } => write!(f, "{}:{line}", path.display()),
-            Self::Env { name } => write!(f, "env {name}"),
-        }
-    }
-}
+use super::{
+    names::is_name,
+    origins::{Origin, Origins, show_path},
+};
 
 /// One mistake. No field ever holds the value of a secret or of an unknown key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +38,7 @@ impl Mistake {
     /// The channel whose section holds this mistake.
     pub(super) fn channel(&self) -> Option<&str> {
         let id = self.key.strip_prefix("channels.")?.split('.').next()?;
-        super::channels::is_name(id).then_some(id)
+        is_name(id).then_some(id)
     }
 
     fn place(&self) -> String {
@@ -133,3 +115,9 @@ impl fmt::Display for Mistakes {
 }
 
 impl std::error::Error for Mistakes {}
+
+/// A short quote of a value that is known not to be a secret.
+pub(super) fn quote(given: &str) -> String {
+    let short: String = given.chars().take(40).collect();
+    if short.len() < given.len() { format!("{short:?}…") } else { format!("{short:?}") }
+}

@@ -1,10 +1,31 @@
 //! Where each key came from: a line of the file, or an environment variable.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use toml::de::{DeTable, DeValue};
 
-use super::mistake::Origin;
+use super::shape::other_forms;
+
+/// Where a key was given.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Not given anywhere: the default, or missing.
+    Nowhere,
+    /// In the file, at this line (from 1) and, for syntax errors, column.
+    File { path: Arc<PathBuf>, line: usize, column: Option<usize> },
+    /// In this environment variable.
+    Env { name: String },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nowhere => f.write_str("default"),
+            Self::File { path, line, .. } => write!(f, "{}:{line}", path.display()),
+            Self::Env { name } => write!(f, "env {name}"),
+        }
+    }
+}
 
 /// The origins of every given key, by path. Names and lines only, no values.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +55,7 @@ impl Origins {
 
     fn other_form(&self, path: &[String]) -> Option<Origin> {
         let (name, table) = path.split_last()?;
-        ["_file", "_env"].iter().find_map(|form| self.exact(&[table, &[format!("{name}{form}")]].concat()))
+        other_forms(name).into_iter().find_map(|form| self.exact(&[table, &[form]].concat()))
     }
 
     /// What gave exactly this key; the environment beats the file.

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::{
     layers::read_at_most,
-    mistake::{Mistake, Origin},
-    schema::{is_secret, map_value, properties},
+    mistake::Mistake,
+    origins::Origin,
+    shape::{is_secret, map_value, other_forms, properties},
     validate::Validator,
 };
 
@@ -40,8 +41,8 @@ impl Validator<'_> {
     }
 
     fn resolve(&mut self, name: &str, map: &mut Map<String, Value>, path: &mut Vec<String>) {
-        let forms =
-            [(name.to_owned(), Form::Inline), (format!("{name}_file"), Form::File), (format!("{name}_env"), Form::Env)];
+        let [file, env] = other_forms(name);
+        let forms = [(name.to_owned(), Form::Inline), (file, Form::File), (env, Form::Env)];
         let mut given: Vec<_> = forms.into_iter().filter(|(key, _)| map.contains_key(key)).collect();
         // The layers decide first: any form in the environment replaces every form in the file.
         let from_env = |key: &str| self.origins.is_env(&[path.as_slice(), &[key.to_owned()]].concat());

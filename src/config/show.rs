@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     load::{Effective, HIDDEN, Loaded},
     origins::{show_key, show_path},
-    schema::{branches, discriminator, is_object, is_secret, map_value, properties},
+    shape::{branches, discriminator, is_object, is_secret, map_value, properties},
 };
 
 /// The effective configuration as TOML; secrets as `[secret]`, and after each key where it came from: `default`, the file and

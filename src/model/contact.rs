@@ -169,13 +169,6 @@ pub struct Contact {
     pub noticed: Option<Arc<str>>,
 }
 
-impl Contact {
-    /// The uid that CaiGunn sees in the contact's present generation.
-    pub fn uid(&self) -> Arc<str> {
-        crate::model::uid::of_generation(&self.base_uid, self.generation)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{ContactKey, Scope, Sender};

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod commands;
 pub mod contact;
 pub mod error;
+pub(crate) mod hex;
 pub mod ids;
 pub mod inbound;
 pub mod outbound;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::model::contact::{Scope, Sender, parts};
+use crate::model::contact::{Contact, Scope, Sender, parts};
+use crate::model::hex::hex;
 use crate::model::secret::Secret;
 
 /// The longest uid the bridge makes, in characters.
@@ -128,9 +129,16 @@ impl UidTemplate {
     }
 }
 
+impl Contact {
+    /// The uid that CaiGunn sees in the contact's present generation.
+    pub fn uid(&self) -> Arc<str> {
+        of_generation(&self.base_uid, self.generation)
+    }
+}
+
 /// The uid of a later generation (`/reset`). `.g` plus a number cannot come from a readable base of another contact,
 /// because generations are only appended after a `-`-free marker that [`render`](UidTemplate::render) never ends with.
-pub(crate) fn of_generation(base: &Arc<str>, generation: u32) -> Arc<str> {
+fn of_generation(base: &Arc<str>, generation: u32) -> Arc<str> {
     if generation == 0 { Arc::clone(base) } else { format!("{base}-.g{generation}").into() }
 }
 
@@ -164,12 +172,7 @@ fn hashed(channel: &str, parts: &[(char, &str)], key: Option<&Secret>) -> String
         // HMAC takes a key of any length, so the error arm is the unkeyed one.
         Some(Err(_)) | None => Sha256::digest(&input).into(),
     };
-    let mut uid = String::with_capacity(42);
-    uid.push_str(HASHED);
-    for byte in &digest[..20] {
-        let _ = write!(uid, "{byte:02x}");
-    }
-    uid
+    format!("{HASHED}{}", hex(&digest[..20]))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Every call received, in order.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ impl Log {
     }
 
     pub(super) fn open(self: &Arc<Self>, call: Call, since: Instant, caller: &Caller) -> Ticket {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries();
         let n = entries.next;
         entries.next += 1;
         if self.limit > 0 {
@@ -116,8 +116,12 @@ impl Log {
         Ticket { log: Arc::clone(self), n, since, ended: false }
     }
 
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn change(&self, n: u64, change: impl FnOnce(&mut LogEntry)) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries();
         let Some(first) = entries.list.front().map(|entry| entry.n) else { return };
         let Some(place) = n.checked_sub(first).and_then(|place| usize::try_from(place).ok()) else { return };
         if let Some(entry) = entries.list.get_mut(place) {
@@ -130,15 +134,15 @@ impl Log {
     }
 
     pub(super) fn snapshot(&self) -> Vec<LogEntry> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).list.iter().cloned().collect()
+        self.entries().list.iter().cloned().collect()
     }
 
     pub(super) fn received(&self) -> u64 {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).next - 1
+        self.entries().next - 1
     }
 
     pub(super) fn clear(&self) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).list.clear();
+        self.entries().list.clear();
     }
 }
 

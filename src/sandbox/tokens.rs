@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::model::Secret;
+use crate::model::hex::hex;
 
 /// What a token is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl Tokens {
 
     fn name_of(&self, n: u64) -> String {
         let sum = Sha256::digest(format!("{}/{n}", self.configured.expose()));
-        format!("{}.{n}.{:02x}{:02x}{:02x}{:02x}", self.configured.expose(), sum[0], sum[1], sum[2], sum[3])
+        format!("{}.{n}.{}", self.configured.expose(), hex(&sum[..4]))
     }
 
     fn number_of(&self, token: &str) -> Option<u64> {

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::channels::http::ids;
 use crate::http::Problem;
+use crate::model::hex::hex;
 use crate::model::inbound::{InboundEvent, MediaKind, MediaPlace, MediaRef};
 use crate::model::{ContactKey, EventKey, Incoming, Lang, MediaId, Message, Sender};
 
@@ -73,7 +74,7 @@ impl Request {
             add(&image.bytes);
         }
         let digest: [u8; 32] = hash.finalize().into();
-        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&digest[..16])
     }
 
     pub(super) fn sender(&self, key: &str) -> Sender {

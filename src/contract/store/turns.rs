@@ -52,7 +52,7 @@ pub struct FinishTurn {
     pub seq: i64,
     pub claim: ClaimToken,
     /// The version that the caller has read. A turn that nobody has claimed and that has another one by now is not ended
-    /// ([`StoreError::Changed`]): what joined would be lost unseen. `None` ends it all the same.
+    /// ([`StoreError::Changed`](super::StoreError::Changed)): what joined would be lost unseen. `None` ends it all the same.
     pub version: Option<u32>,
     /// The last ask's result, if there was one.
     pub ask: Option<AskResult>,
