@@ -15,7 +15,8 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     if let Err(exit) = init_logs(&loaded) {
         return exit;
     }
-    for warning in &loaded.warnings {
+    // Without any channel the start is refused, with the same words.
+    for warning in loaded.warnings.iter().filter(|warning| warning.key != "channels") {
         tracing::warn!("configuration: {warning}");
     }
     let running = match app.start(&loaded).await {
