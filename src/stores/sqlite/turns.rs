@@ -99,10 +99,10 @@ impl Turns for SqliteStore {
 
     async fn equal_asks(&self, seq: i64, n: u16, uid: &str, digest: [u8; 16], within: Duration) -> Result<EqualAsks> {
         const SQL: &str = "
-            SELECT coalesce(sum(a.state = 3 AND NOT (a.turn = ?1 AND a.n = ?2)), 0),
-                   coalesce(sum(a.doubts), 0) + coalesce(sum(a.state < 2 AND NOT (a.turn = ?1 AND a.n = ?2)), 0)
+            SELECT coalesce(sum(a.state = 3), 0), coalesce(sum(a.doubts + (a.state < 2)), 0)
             FROM asks a INDEXED BY asks_recent
-            WHERE a.contact = (SELECT contact FROM turns WHERE seq = ?1) AND a.asked_at >= ?5 AND a.uid = ?3 AND a.digest = ?4";
+            WHERE a.contact = (SELECT contact FROM turns WHERE seq = ?1) AND a.asked_at >= ?5 AND a.uid = ?3 AND a.digest = ?4
+              AND NOT (a.turn = ?1 AND a.n = ?2)";
         let (uid, since) = (uid.to_owned(), self.clock.now().minus(within).0);
         self.readers
             .read(move |conn| {
