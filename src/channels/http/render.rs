@@ -15,7 +15,7 @@ pub(super) struct Answer<'a> {
     /// Why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    /// The replies as one text.
+    /// The replies as one text; without the notices where the chatbot has answered after all (a retry by hand).
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<std::borrow::Cow<'a, str>>,
     replies: Vec<Reply<'a>>,
@@ -46,10 +46,12 @@ pub(super) fn answer(view: &TurnView) -> Answer<'_> {
             Reply { text: reply.text(), voice }
         })
         .collect();
-    let text = match replies.as_slice() {
+    let by_bot = replies.iter().any(|reply| reply.voice == Voice::Bot);
+    let said: Vec<&str> = replies.iter().filter(|reply| reply.voice == Voice::Bot || !by_bot).map(|reply| reply.text).collect();
+    let text = match said.as_slice() {
         [] => None,
-        [one] => Some(one.text.into()),
-        several => Some(several.iter().map(|reply| reply.text).collect::<Vec<_>>().join("\n\n").into()),
+        [one] => Some((*one).into()),
+        several => Some(several.join("\n\n").into()),
     };
     Answer { id: view.id, state: outcome.as_str(), reason: reason(outcome), text, replies }
 }
