@@ -3,9 +3,13 @@
 
 mod caigunn_client;
 mod config;
+mod faults;
 mod generated;
 mod house;
+mod http_api;
 mod http_floor;
+mod isolation;
 mod path;
 mod sandbox;
+mod secrets;
 mod support;
