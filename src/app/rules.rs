@@ -54,6 +54,13 @@ pub(crate) fn breaker(config: &Config) -> BreakerRules {
     BreakerRules { failures: breaker.failures, open_for: *breaker.open_for }
 }
 
+/// How often a paused bot's credentials are tried: more seldom than a turn, as it takes a person to mend them. 10 s to 5 min
+/// by default.
+pub(crate) fn try_credentials(config: &Config) -> Backoff {
+    let retry = &config.pipeline.retry;
+    Backoff { min: retry.min.saturating_mul(20), max: retry.max.saturating_mul(5) }
+}
+
 /// Messages per minute and burst of one contact.
 pub(crate) fn user_rate(config: &Config) -> Option<(NonZeroU32, NonZeroU32)> {
     let rate = NonZeroU32::new(config.pipeline.user_rate)?;

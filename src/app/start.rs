@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -26,7 +25,6 @@ use crate::model::{ChannelId, Clock};
 use crate::pipeline::contacts::ContactCache;
 use crate::pipeline::deliver::Deliver;
 use crate::pipeline::dispatch::Dispatcher;
-use crate::pipeline::retry::Backoff;
 use crate::pipeline::shared::{Beat, Channels};
 use crate::pipeline::{Shared, sweep};
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
@@ -37,9 +35,6 @@ const CACHED_CONTACTS: u64 = 10_000;
 
 /// Wakes that may wait for the dispatcher; over it, it reads the store.
 const WAKES: usize = 4_096;
-
-/// How often a paused bot's credentials are tried.
-const TRY_CREDENTIALS: Backoff = Backoff { min: Duration::from_secs(10), max: Duration::from_secs(300) };
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -141,7 +136,7 @@ impl App {
             unit.start(&store, &tasks);
         }
         for bot in shared.bots.0.values() {
-            tasks.spawn(Arc::clone(bot).watch_over(TRY_CREDENTIALS, stop.clone()));
+            tasks.spawn(Arc::clone(bot).watch_over(rules::try_credentials(config), stop.clone()));
         }
         for (name, account) in opened.accounts {
             if let Some(section) = config.accounts.get(&name)

@@ -44,17 +44,23 @@ impl Inner {
             class: failure.class,
             retry_after: None,
             status: failure.status.map(|status| status.as_u16()),
-            detail: error::clean(&error::scrub(failure.detail, &secrets(call, token))),
+            detail: error::clean(&error::scrub(failure.detail, &self.secrets(call, token))),
             call: call.name,
             host: Arc::clone(&self.host),
         };
         self.http.exchange(&self.client, request, progress.as_deref()).await.map_err(failed)
     }
 
+    /// What an error must not repeat.
+    fn secrets<'a>(&'a self, call: &Call<'a>, token: &'a Token) -> Vec<&'a str> {
+        let sent = [token.value.as_ref(), call.key].into_iter().flatten().filter_map(|value| value.to_str().ok());
+        sent.chain(self.http.hidden().iter().map(String::as_str)).collect()
+    }
+
     /// The error of an answer that is no 2xx.
     pub(super) fn refusal(&self, call: &Call<'_>, token: &Token, reply: &Reply) -> Error {
         let (kind, class) = error::classify(reply.status);
-        let mut detail = error::detail(&reply.body, &secrets(call, token));
+        let mut detail = error::detail(&reply.body, &self.secrets(call, token));
         if kind == ErrorKind::Redirect {
             detail = error::clean(&format!("redirects are not followed; check the base URL. {detail}"));
         }
@@ -92,9 +98,4 @@ impl Inner {
             self.host
         )
     }
-}
-
-fn secrets<'a>(call: &Call<'a>, token: &'a Token) -> [&'a str; 2] {
-    let text = |value: Option<&'a HeaderValue>| value.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    [text(token.value.as_ref()), text(call.key)]
 }

@@ -4,8 +4,9 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Request, Response, StatusCode, redirect, retry};
+use reqwest::{Client, Request, Response, StatusCode, Url, redirect, retry};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::body::Progress;
@@ -61,6 +62,8 @@ pub struct HttpClient {
 
 struct Inner {
     options: ClientOptions,
+    /// What of the proxy's URL no error may show, as it is and as it goes over the wire.
+    hidden: Vec<String>,
     /// Through the proxy that is configured or the environment names, if any.
     routed: OnceLock<Client>,
     /// Past every proxy: for a sandbox on this machine.
@@ -86,9 +89,14 @@ impl HttpClient {
         if let Some(proxy) = &options.proxy {
             parse_proxy(proxy)?;
         }
-        Ok(Self {
-            inner: Arc::new(Inner { options: options.clone(), routed: OnceLock::new(), direct: OnceLock::new() }),
-        })
+        let hidden = options.proxy.as_ref().map(credentials).unwrap_or_default();
+        let (routed, direct) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { inner: Arc::new(Inner { options: options.clone(), hidden, routed, direct }) })
+    }
+
+    /// The proxy's credentials, which a proxy may repeat in what it answers.
+    pub(super) fn hidden(&self) -> &[String] {
+        &self.inner.hidden
     }
 
     /// Builds, once, the client that leads to this kind of host.
@@ -282,11 +290,50 @@ async fn read_some(response: &mut Response, max: usize, end: Instant) -> Bytes {
     body.freeze()
 }
 
+/// The password in a proxy's URL, and the `Proxy-Authorization` that is made of it.
+fn credentials(proxy: &Secret) -> Vec<String> {
+    let Ok(url) = Url::parse(proxy.expose()) else { return Vec::new() };
+    if url.username().is_empty() && url.password().is_none() {
+        return Vec::new();
+    }
+    let (user, password) = (unescape(url.username()), unescape(url.password().unwrap_or_default()));
+    let basic = base64::engine::general_purpose::STANDARD.encode([&user[..], b":", &password[..]].concat());
+    // A user alone is a secret too: some proxies take a token there.
+    let bare = if password.is_empty() { user } else { password };
+    vec![basic, String::from_utf8_lossy(&bare).into_owned(), url.password().unwrap_or(url.username()).to_owned()]
+}
+
+/// Undoes the percent-encoding of a URL's part.
+fn unescape(part: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(part.len()), part.as_bytes());
+    while let Some((&byte, tail)) = rest.split_first() {
+        let escaped = (byte == b'%').then(|| tail.get(..2)).flatten();
+        let escaped = escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        bytes.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    bytes
+}
+
 fn parse_proxy(url: &Secret) -> Result<reqwest::Proxy, Error> {
     // The URL itself stays out of the message: it may hold a password.
     let unusable = || Error::local("client", ErrorKind::Setup, "the proxy is not a URL with http:// or https://");
     match url.expose().split_once("://") {
         Some(("http" | "https", _)) => reqwest::Proxy::all(url.expose()).map_err(|_| unusable()),
         _ => Err(unusable()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::credentials;
+    use crate::model::Secret;
+
+    #[test]
+    fn a_proxys_credentials_are_known_as_they_are_written_and_sent() {
+        let of = |url: &str| credentials(&Secret::new(url));
+        assert_eq!(of("http://user:p%40ss%zz@proxy:3128"), ["dXNlcjpwQHNzJXp6", "p@ss%zz", "p%40ss%zz"]);
+        assert_eq!(of("http://token@proxy:3128"), ["dG9rZW46", "token", "token"]);
+        assert!(of("http://proxy:3128").is_empty() && of("proxy").is_empty());
     }
 }

@@ -91,7 +91,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-fn rejected(status: StatusCode, reason: String, source: &(dyn Error + 'static)) -> Problem {
+/// The most bytes of a reason that are sent back: it may quote the body.
+const MAX_REASON: usize = 300;
+
+fn rejected(status: StatusCode, mut reason: String, source: &(dyn Error + 'static)) -> Problem {
     let mut cause = Some(source);
     while let Some(error) = cause {
         if error.is::<BodyTimedOut>() {
@@ -105,6 +108,7 @@ fn rejected(status: StatusCode, reason: String, source: &(dyn Error + 'static)) 
         StatusCode::UNPROCESSABLE_ENTITY => error::INVALID,
         _ => error::BAD_REQUEST,
     };
+    reason.truncate(reason.floor_char_boundary(MAX_REASON));
     Problem::new(entry).detail(reason)
 }
 

@@ -91,6 +91,9 @@ impl BotRuntime {
                             "CaiGunn refuses the API key ({error}); set a valid `bots.{}.api_key`",
                             self.name
                         ));
+                    } else if self.account.state() == AccountState::NoToken {
+                        // The account has no token that could be rejected: without a pause its turns would run in circles.
+                        self.pause(format!("CaiGunn wants an access token; set `accounts.{}.access_token`", self.account.name()));
                     }
                 }
                 RetryClass::NotProcessed if error.retry_after.is_some() || error.status == Some(429) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -51,7 +52,7 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     let prefer = Preference::of(request.headers(), &channel)?;
     let idempotency_key = idempotency_key(request.headers())?;
     let max_images = channel.config.max_images as usize;
-    let _room = channel.bodies.room_for(request.headers()).await?;
+    let room = channel.bodies.room_for(request.headers()).await?;
     let message = body::read(request, max_images).await?;
     message.check(&Bounds { max_text: channel.config.max_text as usize, max_images })?;
 
@@ -72,13 +73,15 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
         stored.push(channel.context.store.put_media(image.bytes.clone()).await.map_err(store_problem)?);
     }
     let incoming = normalize::message(message, sender, &contact, event_key, stored, fingerprint.clone());
+    // The pictures are in the store: waiting for the answer must not keep other bodies out.
+    drop(room);
     channel.take(incoming, prefer, fingerprint.as_deref()).await
 }
 
-async fn get_message(State(channel): Channel, Path(id): Path<String>, headers: HeaderMap) -> Answered {
+async fn get_message(State(channel): Channel, id: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Answered {
     let key = channel.admit(&headers)?;
     let prefer = Preference { wait: Preference::asked(&headers, &channel)?.unwrap_or_default() };
-    let id = TurnId::parse(&id).ok_or_else(Problem::not_found)?;
+    let id = id.ok().and_then(|Path(id)| TurnId::parse(&id)).ok_or_else(Problem::not_found)?;
     let view = channel.view(id).await?;
     let contact = channel.context.store.contact(view.contact).await.map_err(store_problem)?;
     let own = view.channel == *channel.context.inbox.channel() && contact.is_some_and(|contact| ids::belongs(&contact.key, &key));
@@ -103,12 +106,12 @@ struct Which {
 
 async fn reset(
     State(channel): Channel,
-    Path(user): Path<String>,
-    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    user: Result<Path<String>, PathRejection>,
+    which: Result<Query<Which>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answered {
     let key = channel.admit(&headers)?;
-    let which = which.map_err(Problem::from)?.0;
+    let (Path(user), Query(which)) = (user?, which?);
     let prefer = Preference::of(&headers, &channel)?;
     let idempotency_key = idempotency_key(&headers)?;
     check_names(&user, which.conversation.as_deref())?;
@@ -126,12 +129,12 @@ const MAX_HISTORY: usize = 200;
 
 async fn history(
     State(channel): Channel,
-    Path(user): Path<String>,
-    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    user: Result<Path<String>, PathRejection>,
+    which: Result<Query<Which>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answered {
     let key = channel.admit(&headers)?;
-    let which = which.map_err(Problem::from)?.0;
+    let (Path(user), Query(which)) = (user?, which?);
     check_names(&user, which.conversation.as_deref())?;
     let limit = which.limit.unwrap_or(30);
     if !(1..=MAX_HISTORY).contains(&limit) {

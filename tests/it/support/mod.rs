@@ -12,7 +12,7 @@ use std::time::Duration;
 use caigunn_bridge::app::{App, Running};
 use caigunn_bridge::config::Sources;
 use caigunn_bridge::model::Secret;
-use caigunn_bridge::sandbox::{Sandbox, SandboxBot, SandboxHandle, SandboxOptions};
+use caigunn_bridge::sandbox::{Call, LogEntry, Sandbox, SandboxBot, SandboxHandle, SandboxOptions};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -87,7 +87,7 @@ impl Setup {
         env.entry("ACCOUNTS__MAIN__BASE_URL".to_owned()).or_insert_with(|| sandbox.base_url());
         let running = start(&self.app, &env).await;
         let addr = running.addr();
-        Bridge { addr, sandbox, folder, env, app: self.app, running: Some(running), client: reqwest::Client::new() }
+        Bridge { addr, sandbox, folder, env, app: self.app, running: Some(running), client: client() }
     }
 }
 
@@ -142,6 +142,26 @@ impl Bridge {
         response.json().await.unwrap()
     }
 
+    /// Sends a message without waiting for its answer, and reads its id.
+    pub(crate) async fn hand_in(&self, user: &str, text: &str) -> String {
+        let response = self.message(user, text).header("Prefer", "respond-async").send().await.unwrap();
+        assert_eq!(response.status(), 202, "{user}: {text}");
+        let view: Value = response.json().await.unwrap();
+        view["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The calls of `talk` and `vision` so far, oldest first.
+    pub(crate) fn asks(&self) -> Vec<LogEntry> {
+        let log = self.sandbox.log().into_iter();
+        log.filter(|entry| matches!(entry.call, Call::Talk | Call::Vision)).collect()
+    }
+
+    /// How many asks with this text there were, and how many of them the chatbot has carried out.
+    pub(crate) fn asked(&self, text: &str) -> (usize, usize) {
+        let asks: Vec<_> = self.asks().into_iter().filter(|entry| entry.text.as_deref() == Some(text)).collect();
+        (asks.len(), asks.iter().filter(|entry| entry.processed).count())
+    }
+
     /// Waits until the message has ended.
     pub(crate) async fn ended(&self, key: &str, id: &str) -> Value {
         let request = self.get(key, &format!("/v1/messages/{id}")).header("Prefer", "wait=20");
@@ -159,6 +179,16 @@ impl Bridge {
         self.client.get(self.url("/readyz")).send().await.unwrap().json().await.unwrap()
     }
 
+    /// Runs the real command line over the same configuration and store, and reads what it prints.
+    pub(crate) async fn command(&self, args: &[&str]) -> String {
+        let env = self.env.iter().map(|(key, value)| (format!("CAIGUNN_BRIDGE__{key}"), value));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_caigunn-bridge"));
+        command.args(args).env_clear().envs(env).current_dir(self.folder());
+        // Off this thread: the bridge runs on it.
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
     /// Stops the bridge in order; the sandbox goes on.
     pub(crate) async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
@@ -167,16 +197,25 @@ impl Bridge {
         }
     }
 
-    /// Starts it again, over the same store, with keys of the configuration changed.
+    /// Starts it again, over the same store, with keys of the configuration changed; an empty value takes one out.
     pub(crate) async fn start_again(&mut self, changes: &[(&str, &str)]) {
         self.stop().await;
         for (key, value) in changes {
-            self.env.insert((*key).to_owned(), (*value).to_owned());
+            if value.is_empty() {
+                self.env.remove(*key);
+            } else {
+                self.env.insert((*key).to_owned(), (*value).to_owned());
+            }
         }
         let running = start(&self.app, &self.env).await;
         self.addr = running.addr();
         self.running = Some(running);
     }
+}
+
+/// A client that waits longer than any answer takes.
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(2 * PATIENCE).build().unwrap()
 }
 
 /// Waits until a condition holds.
@@ -193,4 +232,15 @@ pub(crate) async fn problem(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     (status, response.json().await.unwrap())
+}
+
+/// A picture of one colour.
+pub(crate) fn picture(format: image::ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(40, 30, image::Rgb([220, 20, 30])).write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
 }
