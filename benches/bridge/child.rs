@@ -76,12 +76,13 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
-    /// The release binary. The rates per key and per user are off; they would be what is measured.
+    /// The release binary, or the one that `CAIGUNN_BENCH_BRIDGE` names (another build, to compare). The rates per key and per user are off; they would be what is measured.
     pub(crate) async fn start(stub: &Process, settings: &[(&str, &str)]) -> Result<Self> {
         // Beside the build's own files: on a disk, not in memory.
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
         let address = format!("127.0.0.1:{}", free_port()?);
-        let mut command = command(&PathBuf::from(env!("CARGO_BIN_EXE_caigunn-bridge")));
+        let program = std::env::var_os("CAIGUNN_BENCH_BRIDGE").unwrap_or(env!("CARGO_BIN_EXE_caigunn-bridge").into());
+        let mut command = command(&PathBuf::from(program));
         command.arg("run").current_dir(&folder).env_clear();
         for (key, value) in [
             ("SERVER__LISTEN", address.as_str()),

@@ -19,28 +19,23 @@ use anyhow::{Context, Result};
 
 /// How long and how often is measured.
 struct Plan {
-    concurrency: &'static [usize],
+    concurrency: Vec<usize>,
     rounds: usize,
     round: Duration,
     conversations: usize,
     starts: usize,
 }
 
-const FULL: Plan = Plan {
-    concurrency: &[1, 64, 512],
-    rounds: 7,
-    round: Duration::from_secs(3),
-    conversations: 10_000,
-    starts: 10,
-};
-
-const QUICK: Plan = Plan {
-    concurrency: &[1, 64, 512],
-    rounds: 3,
-    round: Duration::from_secs(1),
-    conversations: 4_000,
-    starts: 5,
-};
+impl Plan {
+    fn new(quick: bool) -> Self {
+        let concurrency = vec![1, 64, 512];
+        if quick {
+            Self { concurrency, rounds: 3, round: Duration::from_secs(1), conversations: 4_000, starts: 5 }
+        } else {
+            Self { concurrency, rounds: 7, round: Duration::from_secs(3), conversations: 10_000, starts: 10 }
+        }
+    }
+}
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,10 +52,14 @@ fn one_thread() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// `cargo bench -- [quick] [rates|many|idle|start]...`: the parts named, or all.
+/// `cargo bench -- [quick] [start|rates|many]... [N]...`: the parts named, or all; rates at the concurrencies N.
 async fn measure(arguments: &[String]) -> Result<()> {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
-    let plan = if has("quick") { QUICK } else { FULL };
+    let mut plan = Plan::new(has("quick"));
+    let concurrency: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    if !concurrency.is_empty() {
+        plan.concurrency = concurrency;
+    }
     let wants = |part: &str| has(part) || !["rates", "many", "start"].iter().any(|other| has(other));
     let began = Instant::now();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

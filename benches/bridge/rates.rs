@@ -35,7 +35,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<()> {
     let bridge = Bridge::start(&stub, &[]).await?;
     println!("Rates: medians of {} alternating rounds of {} s; the backend answers at once", plan.rounds, plan.round.as_secs());
     println!("  at once            messages/s   p50 ms   p99 ms   CPU µs/message   commits/message   ratio");
-    for &at_once in plan.concurrency {
+    for &at_once in &plan.concurrency {
         let (mut floors, mut bridges, mut ratios) = (Rounds::default(), Rounds::default(), Vec::new());
         for process in [&floor, &bridge.process] {
             round(process, at_once, plan.round / 3).await?;
