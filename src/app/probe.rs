@@ -21,7 +21,7 @@ pub async fn probe(app: &App, loaded: &Loaded) -> Vec<Finding> {
     // A store of its own: the real one may belong to a running daemon. A token refreshed here is therefore not kept, which
     // matters only where the old one dies at a refresh; so a probe does not refresh ahead of need.
     let folder = std::env::temp_dir().join(format!("caigunn-bridge-check-{}", uuid::Uuid::new_v4().as_simple()));
-    let opened = SqliteStore::open(&folder.join("check.db"), SqliteOptions::default());
+    let opened = SqliteStore::open(folder.join("check.db"), SqliteOptions::default());
     let mut findings = match opened {
         Ok(store) => {
             let store: Arc<dyn Store> = store;

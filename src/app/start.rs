@@ -192,7 +192,6 @@ pub async fn open_store(config: &Config, clock: &Clock, exclusive: bool) -> Resu
         exclusive,
         media_budget: config.store.media_budget.get(),
         clock: clock.clone(),
-        ..SqliteOptions::default()
     };
     let path = config.store.path.clone();
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::{App, probe, start};
-use crate::cli::Exit;
 use crate::cli::output::Output;
+use crate::cli::{ConfigFile, Exit};
 use crate::config::{Loaded, Sources};
 use crate::contract::Finding;
 use crate::contract::store::StoreError;
@@ -12,6 +12,8 @@ use crate::model::Clock;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
+    #[command(flatten)]
+    file: ConfigFile,
     /// Also call CaiGunn with each bot's key and look at every channel's platform.
     #[arg(long)]
     online: bool,
@@ -20,8 +22,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(app: &App, file: Option<PathBuf>, args: Args) -> Exit {
-    let loaded = match app.load(&Sources::of_process(file)) {
+pub(super) async fn run(app: &App, args: Args) -> Exit {
+    let loaded = match app.load(&Sources::of_process(args.file.config)) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             Output::error(&mistakes.to_string());
@@ -47,14 +49,21 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>, args: Args) -> Exit {
     }
 }
 
+/// How a finding begins that is not wrong and should be read all the same.
+const WARNING: &str = "warning: ";
+
 fn print(finding: &Finding, json: bool) {
     if json {
         let line = serde_json::json!({ "ok": finding.ok, "what": finding.what, "hint": finding.hint });
         Output::line(&line.to_string());
         return;
     }
-    let mark = if finding.ok { "ok    " } else { "WRONG " };
-    Output::line(&format!("{mark}{}", finding.what));
+    let (mark, what) = match (finding.ok, finding.what.strip_prefix(WARNING)) {
+        (false, _) => ("WRONG", finding.what.as_str()),
+        (true, None) => ("ok   ", finding.what.as_str()),
+        (true, Some(warning)) => ("warn ", warning),
+    };
+    Output::line(&format!("{mark} {what}"));
     if let Some(hint) = &finding.hint {
         Output::line(&format!("      hint: {hint}"));
     }
@@ -63,21 +72,24 @@ fn print(finding: &Finding, json: bool) {
 fn configuration(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let from = loaded.file.as_ref().map_or("the environment alone".to_owned(), |file| file.display().to_string());
-    let counts = format!(
-        "configuration from {from}: {} account(s), {} bot(s), {} channel(s)",
-        config.accounts.len(),
-        config.bots.len(),
-        config.channels.len()
-    );
-    let mut findings = vec![if config.channels.is_empty() && loaded.broken.is_empty() {
+    let channels = config.channels.len() + loaded.broken.len();
+    let counts = [count(config.accounts.len(), "account"), count(config.bots.len(), "bot"), count(channels, "channel")];
+    let counts = format!("configuration from {from}: {}", counts.join(", "));
+    let mut findings = vec![if channels == 0 {
         Finding::wrong(counts, "add a `[channels.<id>]` section; `caigunn-bridge config example` prints one")
     } else {
         Finding::ok(counts)
     }];
-    for warning in &loaded.warnings {
-        findings.push(Finding { ok: true, what: format!("warning: {} {}", warning.key, warning.reason), hint: warning.hint.clone() });
+    // That there is no channel has been said.
+    for warning in loaded.warnings.iter().filter(|warning| warning.key != "channels") {
+        let what = format!("{WARNING}{} {}", warning.key, warning.reason);
+        findings.push(Finding { ok: true, what, hint: warning.hint.clone() });
     }
     findings
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Looks at the store without making one: it must belong to whoever runs the bridge, not to whoever checks.
@@ -97,7 +109,7 @@ async fn store(loaded: &Loaded) -> Vec<Finding> {
         Ok(store) => store,
         Err(error) => {
             let text = error.to_string();
-            let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, "see the troubleshooting page"));
+            let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, "look at the disk's space and health"));
             return vec![Finding::wrong(format!("store {shown}: {what}"), hint.to_owned())];
         }
     };
@@ -120,8 +132,8 @@ async fn left_over(store: &dyn crate::contract::Store, loaded: &Loaded) -> Resul
     Ok(left
         .map(|(channel, work)| {
             Finding::wrong(
-                format!("channel {channel} left the configuration with {work} message(s) undone; they are kept"),
-                format!("put `[channels.{channel}]` back, or `messages list --channel {channel}` and drop them"),
+                format!("channel {channel} left the configuration with {} undone; they are kept", count(usize::try_from(work).unwrap_or(usize::MAX), "message")),
+                format!("put `[channels.{channel}]` back, or drop what `messages list --channel {channel}` lists"),
             )
         })
         .collect())

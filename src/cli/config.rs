@@ -1,10 +1,8 @@
 //! `config`: what can be configured, and what is.
 
-use std::path::PathBuf;
-
 use crate::app::App;
 use crate::cli::output::Output;
-use crate::cli::{Exit, load};
+use crate::cli::{ConfigFile, Exit, load};
 use crate::config;
 
 #[derive(clap::Subcommand)]
@@ -14,14 +12,14 @@ pub(super) enum Command {
     /// The JSON schema, for editors.
     Schema,
     /// The configuration in force and where each key comes from. Secrets are not shown.
-    Show,
+    Show(ConfigFile),
 }
 
-pub(super) fn run(app: &App, file: Option<PathBuf>, command: Command) -> Exit {
+pub(super) fn run(app: &App, command: Command) -> Exit {
     match command {
         Command::Example => Output::line(app.with_known(config::example).trim_end()),
         Command::Schema => Output::line(schema(app).trim_end()),
-        Command::Show => match load(app, file) {
+        Command::Show(file) => match load(app, file.config) {
             Ok(loaded) => {
                 Output::line(config::redacted(&loaded).trim_end());
                 for mistakes in loaded.broken.values() {

@@ -20,7 +20,7 @@ use crate::sandbox::{Sandbox, SandboxBot, SandboxOptions};
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Folder for the store; without it, a new one under the temporary folder, removed at the end.
     #[arg(long, value_name = "DIR")]

@@ -1,20 +1,27 @@
 //! `messages`: what waits or was given up, in an operator's hand. Works beside a running daemon.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::{App, start};
 use crate::cli::output::{Output, age};
-use crate::cli::{Exit, load};
+use crate::cli::{ConfigFile, Exit, load};
 use crate::config::HumanDuration;
 use crate::contract::Store;
 use crate::contract::store::{StoreError, Utterance, WorkFilter, WorkId, WorkItem};
 use crate::model::inbound::InboundEvent;
 use crate::model::{ChannelId, Clock, TurnId};
 
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(subcommand)]
+    command: Command,
+}
+
 #[derive(clap::Subcommand)]
-pub(super) enum Command {
+enum Command {
     /// What has not ended well: waiting, being worked on, given up.
     List {
         /// Only what was given up.
@@ -26,8 +33,8 @@ pub(super) enum Command {
         /// Only what is at least this old, such as 10m.
         #[arg(long, value_name = "DURATION", value_parser = HumanDuration::parse)]
         older_than: Option<HumanDuration>,
-        /// At most so many.
-        #[arg(long, default_value_t = 100)]
+        /// At most so many, the oldest.
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
         /// One JSON object a line.
         #[arg(long)]
@@ -41,6 +48,7 @@ pub(super) enum Command {
     /// Give messages a new start.
     Retry {
         /// As listed; several are allowed.
+        #[arg(value_name = "ID", required_unless_present = "all_dead")]
         ids: Vec<String>,
         /// All that were given up.
         #[arg(long, conflicts_with = "ids")]
@@ -49,13 +57,13 @@ pub(super) enum Command {
     /// End messages without an answer.
     Drop {
         /// As listed; several are allowed.
-        #[arg(required = true)]
+        #[arg(value_name = "ID", required = true)]
         ids: Vec<String>,
     },
 }
 
-pub(super) async fn run(app: &App, file: Option<PathBuf>, command: Command) -> Exit {
-    let loaded = match load(app, file) {
+pub(super) async fn run(app: &App, args: Args) -> Exit {
+    let loaded = match load(app, args.file.config) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -71,7 +79,7 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>, command: Command) -> E
             return Exit::Store;
         }
     };
-    let exit = match act(&store, command).await {
+    let exit = match act(&store, args.command).await {
         Ok(exit) => exit,
         Err(error) => {
             Output::error(&error.to_string());

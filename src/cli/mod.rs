@@ -56,18 +56,23 @@ Exit codes:
 #[derive(Parser)]
 #[command(name = "caigunn-bridge", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// For the commands that read the configuration.
+#[derive(clap::Args)]
+struct ConfigFile {
     /// The configuration file. Without it: $CAIGUNN_BRIDGE_CONFIG, ./bridge.toml, ./config/bridge.toml,
     /// ~/.config/caigunn-bridge/bridge.toml, /etc/caigunn-bridge/bridge.toml.
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Run the bridge until SIGTERM or SIGINT.
-    Run,
+    Run(ConfigFile),
     /// Try the bridge without any account: an embedded sandbox, an HTTP channel, and lines to copy.
     Demo(demo::Args),
     /// Run the sandbox alone: a server that answers like CaiGunn, for development and tests.
@@ -78,8 +83,7 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     /// Look at messages that wait or were given up, and decide about them.
-    #[command(subcommand)]
-    Messages(messages::Command),
+    Messages(messages::Args),
 }
 
 /// Parses the command line, does what it says, and answers the exit code.
@@ -97,12 +101,12 @@ pub fn main() -> ExitCode {
     let app = App::builder();
     let exit = runtime.block_on(async {
         match cli.command {
-            Command::Run => run::run(&app, cli.config).await,
+            Command::Run(file) => run::run(&app, file.config).await,
             Command::Demo(args) => demo::run(&app, args).await,
             Command::Sandbox(args) => sandbox::run(args).await,
-            Command::Check(args) => check::run(&app, cli.config, args).await,
-            Command::Config(command) => config::run(&app, cli.config, command),
-            Command::Messages(command) => messages::run(&app, cli.config, command).await,
+            Command::Check(args) => check::run(&app, args).await,
+            Command::Config(command) => config::run(&app, command),
+            Command::Messages(args) => messages::run(&app, args).await,
         }
     });
     // What still blocks a thread (a decoder, a closing file) must not keep the process from ending.

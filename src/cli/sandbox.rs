@@ -16,7 +16,7 @@ use crate::sandbox::{Sandbox, SandboxBot, SandboxOptions};
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Address to listen on. Anybody who reaches it can use it: keep it on the loopback interface.
-    #[arg(long, default_value = "127.0.0.1:8090")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
     /// A chatbot, as name=api-key; can be given several times.
     #[arg(long = "bot", value_name = "NAME=KEY", value_parser = bot, default_value = "demo=sandbox-key")]
@@ -30,8 +30,8 @@ pub(super) struct Args {
     /// How much longer an answer may take, at random, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency_jitter_ms: u64,
-    /// The share of calls that fail with 500, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    /// The share of calls that fail in one way or another, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     failure_rate: f64,
     /// After how many seconds a token expires; without it, never.
     #[arg(long, value_name = "SECONDS")]
@@ -39,6 +39,11 @@ pub(super) struct Args {
     /// Answer without remembering the conversations, for load runs.
     #[arg(long)]
     no_history: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write it as a number from 0 to 1".to_owned())
 }
 
 fn bot(text: &str) -> Result<(String, String), String> {

@@ -86,7 +86,7 @@ pub(crate) async fn ask_one(
     let image = match question {
         Question::Talk { .. } => None,
         Question::Vision { image: None, .. } => return AskEnd::Settled(AskState::Failed(Reason::MediaUnavailable)),
-        Question::Vision { image: Some(id), .. } => match prepare(shared, *id).await {
+        Question::Vision { image: Some(id), .. } => match prepare(shared, turn, *id).await {
             Ok(Ok(ready)) => Some(ready),
             Ok(Err(reason)) => return AskEnd::Settled(AskState::Failed(reason)),
             Err(error) => return error.into(),
@@ -199,14 +199,14 @@ async fn call(
     Ok(answer.text)
 }
 
-async fn prepare(shared: &Shared, id: MediaId) -> Result<Result<Ready, Reason>, StoreError> {
+async fn prepare(shared: &Shared, turn: &Turn, id: MediaId) -> Result<Result<Ready, Reason>, StoreError> {
     let bytes = match shared.store.media(id).await {
         Ok(bytes) => bytes,
         Err(StoreError::NotFound(_)) => return Ok(Err(Reason::MediaUnavailable)),
         Err(error) => return Err(error),
     };
     Ok(images::prepare(bytes, &shared.rules.images, &shared.decodes).await.map_err(|problem| {
-        tracing::info!(media = %id, ?problem, "a picture cannot be read");
+        tracing::info!(turn = %turn.id, media = %id, ?problem, "a picture cannot be read");
         Reason::UnreadableImage
     }))
 }

@@ -161,7 +161,7 @@ impl Work<'_> {
             contact: contact_change,
             claim_first: reservation.is_some(),
         };
-        match self.commit(finish).await {
+        match self.commit(&turn, finish).await {
             Ok(finished) => {
                 self.ended(&turn, outcome, finished, reservation).await;
                 Verdict::Ended
@@ -185,18 +185,18 @@ impl Work<'_> {
     }
 
     /// Commits the end. An answer is never dropped because the disk is full for a while: it waits here.
-    async fn commit(&self, finish: FinishTurn) -> Result<Finished, StoreError> {
+    async fn commit(&self, turn: &Turn, finish: FinishTurn) -> Result<Finished, StoreError> {
         let mut tries = 0;
         loop {
             match self.shared.store.finish_turn(finish.clone()).await {
                 Err(StoreError::Unavailable(error)) => {
-                    tracing::error!(error, "the end of a turn cannot be stored; trying again");
+                    tracing::error!(turn = %turn.id, error, "the end of a turn cannot be stored; trying again");
                     tokio::time::sleep(Rules::STORE_BACKOFF.delay(tries, 1.0)).await;
                     tries += 1;
                 }
                 Err(error) => {
                     if !matches!(error, StoreError::LeaseLost | StoreError::Changed) {
-                        tracing::error!(%error, "the end of a turn cannot be stored");
+                        tracing::error!(turn = %turn.id, %error, "the end of a turn cannot be stored");
                     }
                     return Err(error);
                 }

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use caigunn_bridge::app::App;
+use caigunn_bridge::config::{self, Sources};
+
 /// Fails when the file is not what is generated; with `UPDATE_GENERATED=1` it is written instead. `path` is relative to the
 /// package.
 pub(crate) fn check(path: &str, content: &str) {
@@ -42,4 +45,30 @@ fn a_stale_file_is_noticed_and_written_anew() {
 #[test]
 fn a_generated_file_that_is_right_passes() {
     check("rustfmt.toml", include_str!("../../rustfmt.toml"));
+}
+
+#[test]
+fn the_example_configuration() {
+    let example = App::builder().with_known(config::example);
+    check("config/bridge.example.toml", &example);
+
+    // It stops at what has to be replaced, and at nothing else.
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("bridge.toml");
+    let load = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        App::builder().load(&Sources { file: Some(file.clone()), ..Sources::default() }).unwrap()
+    };
+    let broken = load(&example).broken;
+    assert_eq!(broken.values().map(|mistakes| mistakes.0.len()).sum::<usize>(), 1, "{broken:?}");
+    assert_eq!(broken["http"].0[0].key, "channels.http.keys.main.key");
+    let loaded = load(&example.replace("REPLACE-ME", "0123456789abcdef"));
+    assert!(loaded.broken.is_empty(), "{:?}", loaded.broken);
+    assert_eq!(loaded.config.channels.len(), 1);
+}
+
+#[test]
+fn the_schema_of_the_configuration() {
+    let schema = App::builder().with_known(config::schema);
+    check("config/bridge.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
 }

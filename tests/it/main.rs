@@ -2,10 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it as the test itself may")]
 
 mod caigunn_client;
+mod cli;
 mod config;
+mod crash;
 mod generated;
 mod house;
 mod http_floor;
 mod path;
+mod process;
 mod sandbox;
+mod sqlite;
+mod store_suite;
 mod support;

@@ -1,12 +1,15 @@
 //! From a body, JSON or multipart, to a request.
 
+use std::time::Duration;
+
 use axum::extract::multipart::Field;
 use axum::extract::{FromRequest, Multipart};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::channels::http::normalize::{Picture, Request};
 use crate::http::{JsonBody, Problem};
@@ -34,6 +37,42 @@ struct Json {
 enum JsonImage {
     Bare(String),
     Named { data: String, #[serde(default)] name: Option<String> },
+}
+
+/// Bounds the memory of all bodies together: many large ones at once wait for each other.
+pub(super) struct Bodies(Semaphore);
+
+/// Room for bodies, in KiB. A picture in JSON is held twice for a moment, as text and as bytes.
+const ROOM: u32 = 128 * 1024;
+
+/// Bodies up to this size, in KiB, are not counted: the number of connections bounds them.
+const SMALL: u32 = 64;
+
+/// How long a large body waits for room.
+const WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self(Semaphore::new(ROOM as usize))
+    }
+}
+
+impl Bodies {
+    /// Takes room for a body by its `Content-Length`; one of unknown length takes a quarter of all.
+    ///
+    /// # Errors
+    /// 503 when there is no room for a while.
+    pub(super) async fn room_for(&self, headers: &HeaderMap) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let kib = length.map_or(ROOM / 4, |bytes| u32::try_from(bytes / 512).unwrap_or(ROOM).min(ROOM));
+        if kib <= SMALL {
+            return Ok(None);
+        }
+        match tokio::time::timeout(WAIT_FOR_ROOM, self.0.acquire_many(kib)).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            Ok(Err(_)) | Err(_) => Err(Problem::unavailable(WAIT_FOR_ROOM).detail("Too many large requests at once.")),
+        }
+    }
 }
 
 /// Reads a request by its content type.

@@ -18,6 +18,7 @@ pub struct HttpConfig {
     pub path: String,
     /// Who may call: API keys by name. A key sees only its own users and conversations.
     #[serde(default)]
+    #[schemars(extend("x-essential" = true))]
     pub keys: BTreeMap<String, ApiKey>,
     /// How long a request waits for its answer when it does not say (`Prefer: wait=`, in seconds).
     #[serde(default = "default_wait")]
@@ -42,7 +43,7 @@ pub struct HttpConfig {
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
     /// What the caller sends as `Authorization: Bearer <key>`. At least 16 characters, hard to guess.
-    #[schemars(extend("examples" = ["a long random text"]))]
+    #[schemars(extend("examples" = ["REPLACE-ME with a long random text"]))]
     pub key: Secret,
     /// Requests per minute that this key may make; 0 = no bound.
     #[serde(default = "default_rate")]
@@ -72,6 +73,9 @@ fn default_rate() -> u32 {
 /// The fewest characters of an API key.
 const MIN_KEY: usize = 16;
 
+/// How the key in the example configuration begins.
+const PLACEHOLDER: &str = "REPLACE-ME";
+
 pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
     let config: HttpConfig = section.parse()?;
     let mut mistakes = Vec::new();
@@ -90,6 +94,10 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
             let reason = format!("is shorter than {MIN_KEY} characters");
             let hint = "make one with `openssl rand -hex 32`".to_owned();
             mistakes.push(section.mistake(&format!("keys.{name}.key"), reason).hint(hint));
+        }
+        if key.key.expose().starts_with(PLACEHOLDER) {
+            let hint = "make one with `openssl rand -hex 32`".to_owned();
+            mistakes.push(section.mistake(&format!("keys.{name}.key"), "is still the example's, which everybody knows").hint(hint));
         }
         if config.keys.iter().any(|(other, known)| other < name && known.key.expose() == key.key.expose()) {
             mistakes.push(section.mistake(&format!("keys.{name}.key"), "is the same as another key's"));

@@ -51,6 +51,7 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     let prefer = Preference::of(request.headers(), &channel)?;
     let idempotency_key = idempotency_key(request.headers())?;
     let max_images = channel.config.max_images as usize;
+    let _room = channel.bodies.room_for(request.headers()).await?;
     let message = body::read(request, max_images).await?;
     message.check(&Bounds { max_text: channel.config.max_text as usize, max_images })?;
 
@@ -84,7 +85,7 @@ async fn get_message(State(channel): Channel, Path(id): Path<String>, headers: H
     if !own {
         return Err(Problem::not_found());
     }
-    if view.outcome.is_none() && !prefer.wait.is_zero() {
+    if view.outcome.is_none() {
         return Ok(channel.wait(id, prefer).await);
     }
     Ok(json(StatusCode::OK, &render::answer(&view)))

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
+use crate::channels::http::body::Bodies;
 use crate::channels::http::config::HttpConfig;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
@@ -44,6 +45,8 @@ pub struct HttpChannel {
     keys: BearerKeys,
     /// Requests per key.
     limiters: HashMap<Arc<str>, DefaultDirectRateLimiter>,
+    /// What the bodies that are being read may take together.
+    bodies: Bodies,
     context: ChannelContext,
 }
 
@@ -58,5 +61,5 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
             Some((Arc::from(name.as_str()), RateLimiter::direct(Quota::per_minute(per_minute))))
         })
         .collect();
-    Ok(Arc::new(HttpChannel { config, keys, limiters, context }))
+    Ok(Arc::new(HttpChannel { config, keys, limiters, bodies: Bodies::default(), context }))
 }

@@ -15,7 +15,7 @@ pub(super) struct Answer<'a> {
     /// Why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    /// The replies as one text.
+    /// What is to be shown, as one text: the chatbot's words where it has answered, else the bridge's.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<std::borrow::Cow<'a, str>>,
     replies: Vec<Reply<'a>>,
@@ -46,10 +46,13 @@ pub(super) fn answer(view: &TurnView) -> Answer<'_> {
             Reply { text: reply.text(), voice }
         })
         .collect();
-    let text = match replies.as_slice() {
+    // An answer that came after all (the operator retried the message) takes the place of the notice that was read before.
+    let answered = replies.iter().any(|reply| reply.voice == Voice::Bot);
+    let shown: Vec<&str> = replies.iter().filter(|reply| !answered || reply.voice == Voice::Bot).map(|reply| reply.text).collect();
+    let text = match shown.as_slice() {
         [] => None,
-        [one] => Some(one.text.into()),
-        several => Some(several.iter().map(|reply| reply.text).collect::<Vec<_>>().join("\n\n").into()),
+        [one] => Some((*one).into()),
+        several => Some(several.join("\n\n").into()),
     };
     Answer { id: view.id, state: outcome.as_str(), reason: reason(outcome), text, replies }
 }

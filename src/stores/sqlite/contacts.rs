@@ -19,7 +19,13 @@ pub(super) fn find(tx: &Tx<'_>, channel: i64, key: &ContactKey) -> Result<Option
 }
 
 /// The contact as the event shows it: created, or with what has changed. `target` is the event's, as stored.
-pub(super) fn see(tx: &Tx<'_>, channel: i64, known: Option<Contact>, event: &NewEvent, target: &str) -> Result<Contact> {
+pub(super) fn see(
+    tx: &Tx<'_>,
+    channel: i64,
+    known: Option<Contact>,
+    event: &NewEvent,
+    target: &str,
+) -> Result<Contact> {
     let (sender, to) = (&event.incoming.sender, &event.incoming.target);
     let Some(mut contact) = known else { return create(tx, channel, event, target) };
     let renamed = sender.nickname.is_some() && sender.nickname.as_deref() != contact.nickname.as_deref();
@@ -44,7 +50,8 @@ pub(super) fn see(tx: &Tx<'_>, channel: i64, known: Option<Contact>, event: &New
 fn create(tx: &Tx<'_>, channel: i64, event: &NewEvent, target: &str) -> Result<Contact> {
     let (sender, to) = (&event.incoming.sender, &event.incoming.target);
     let taken = tx.exists("SELECT 1 FROM contacts WHERE base_uid = ?1", [&*event.uid])?;
-    let base_uid = if taken { uid::instead(event.channel.as_str(), event.contact.as_str()) } else { Arc::clone(&event.uid) };
+    let base_uid =
+        if taken { uid::instead(event.channel.as_str(), event.contact.as_str()) } else { Arc::clone(&event.uid) };
     let nickname: Option<Arc<str>> = sender.nickname.as_deref().map(Into::into);
     let id = tx.insert(
         "INSERT INTO contacts (channel, key, base_uid, nickname, lang, target_key, target, seen_at)
@@ -76,7 +83,8 @@ fn create(tx: &Tx<'_>, channel: i64, event: &NewEvent, target: &str) -> Result<C
 /// The chat `from` of a channel goes on as `to`: contacts, open turns and what is not rendered yet follow.
 pub(super) fn migrate(tx: &Tx<'_>, channel: i64, from: &str, to: &Target) -> Result<()> {
     let target = rows::to_json(to)?;
-    let mut statement = tx.conn.prepare_cached("SELECT id, key FROM contacts WHERE channel = ?1 AND target_key = ?2")?;
+    let mut statement =
+        tx.conn.prepare_cached("SELECT id, key FROM contacts WHERE channel = ?1 AND target_key = ?2")?;
     let mut found = statement.query(params![channel, from])?;
     let mut contacts = Vec::new();
     while let Some(row) = found.next()? {
@@ -84,7 +92,10 @@ pub(super) fn migrate(tx: &Tx<'_>, channel: i64, from: &str, to: &Target) -> Res
     }
     for (id, key) in contacts {
         tx.run("UPDATE contacts SET target_key = ?2, target = ?3 WHERE id = ?1", params![id, &*to.key, target])?;
-        tx.run("UPDATE turns INDEXED BY turns_open SET target = ?2 WHERE contact = ?1 AND state < 2", params![id, target])?;
+        tx.run(
+            "UPDATE turns INDEXED BY turns_open SET target = ?2 WHERE contact = ?1 AND state < 2",
+            params![id, target],
+        )?;
         // A contact that the new chat has made already keeps its own conversation.
         if let Some(moved) = key.moved(from, &to.key) {
             tx.run("UPDATE OR IGNORE contacts SET key = ?2 WHERE id = ?1", params![id, moved.as_str()])?;

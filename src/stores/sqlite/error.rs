@@ -25,5 +25,8 @@ impl From<rusqlite::Error> for StoreError {
 
 /// Whether the caller is told no and nothing was written, so that the rest of a batch may be committed.
 pub(super) fn is_refusal(error: &StoreError) -> bool {
-    matches!(error, StoreError::LeaseLost | StoreError::Changed | StoreError::NotFound(_) | StoreError::MediaFull { .. })
+    matches!(
+        error,
+        StoreError::LeaseLost | StoreError::Changed | StoreError::NotFound(_) | StoreError::MediaFull { .. }
+    )
 }

@@ -121,7 +121,11 @@ pub(super) fn inspect(db: &Path) -> Result<()> {
     }
     let number = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     if number(68) != APPLICATION_ID {
-        return Err(unusable(db, "is another application's database", "set `store.path` to a file of the bridge's own"));
+        return Err(unusable(
+            db,
+            "is another application's database",
+            "set `store.path` to a file of the bridge's own",
+        ));
     }
     newer_is_refused(db, number(60))
 }

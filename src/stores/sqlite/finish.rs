@@ -41,8 +41,9 @@ impl Prepared {
         let contact = change_contact(tx, hold.contact, &end.contact)?;
         let reason = end.outcome.reason().map(|reason| reason.as_str());
         tx.run(
-            "UPDATE turns SET state = ?2, claim = NULL, outcome = ?3, reason = ?4, ended_at = ?5 WHERE seq = ?1",
-            params![hold.seq, end.outcome.state().as_number(), end.outcome.as_str(), reason, tx.now.0],
+            "UPDATE turns SET state = ?2, claim = NULL, outcome = ?3, reason = ?4, ended_at = ?5, attempts = attempts + ?6
+             WHERE seq = ?1",
+            params![hold.seq, end.outcome.state().as_number(), end.outcome.as_str(), reason, tx.now.0, end.ask.is_some()],
         )?;
         let (rows, first_claimed) = self.say(tx, &hold)?;
         let mut replies: Vec<OutboundAction> = end.said.iter().map(|said| said.action.clone()).collect();
@@ -118,7 +119,8 @@ fn change_contact(tx: &Tx<'_>, id: ContactId, change: &ContactChange) -> Result<
 
 /// Whether a row of the target waits or is being sent.
 pub(super) fn is_open(tx: &Tx<'_>, channel: i64, target: &str) -> Result<bool> {
-    const SQL: &str = "SELECT 1 FROM outbox INDEXED BY outbox_open WHERE channel = ?1 AND target_key = ?2 AND state < 2";
+    const SQL: &str =
+        "SELECT 1 FROM outbox INDEXED BY outbox_open WHERE channel = ?1 AND target_key = ?2 AND state < 2";
     tx.exists(SQL, params![channel, target])
 }
 

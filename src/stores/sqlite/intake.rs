@@ -45,7 +45,9 @@ impl Intake for SqliteStore {
 
     async fn cursor(&self, source: &str) -> Result<Option<String>> {
         let source = source.to_owned();
-        let read = move |conn: &_| first(conn, "SELECT cursor FROM cursors WHERE source = ?1", [source], |row| Ok(row.get(0)?));
+        let read = move |conn: &_| {
+            first(conn, "SELECT cursor FROM cursors WHERE source = ?1", [source], |row| Ok(row.get(0)?))
+        };
         self.readers.read(read).await
     }
 }
@@ -62,7 +64,8 @@ struct Known {
 }
 
 fn known(tx: &Tx<'_>, channel: i64, key: &EventKey) -> Result<Option<Known>> {
-    const SQL: &str = "SELECT j.turn, t.id, j.contact, j.n, t.state = 0 AND t.begun = 0 AND t.attempts = 0 AND j.kind = 0, j.note
+    const SQL: &str =
+        "SELECT j.turn, t.id, j.contact, j.n, t.state = 0 AND t.begun = 0 AND t.attempts = 0 AND j.kind = 0, j.note
                        FROM journal j LEFT JOIN turns t ON t.seq = j.turn WHERE j.channel = ?1 AND j.key = ?2";
     tx.first(SQL, params![channel, key.as_str()], |row| {
         Ok(Known {
@@ -224,7 +227,13 @@ fn end(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact, re
     Ok(Accepted::Ended { turn: event.turn, reason })
 }
 
-fn open_turn(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: Contact, verdict: Option<Reason>) -> Result<Accepted> {
+fn open_turn(
+    tx: &mut Tx<'_>,
+    channel: i64,
+    prepared: &Prepared,
+    contact: Contact,
+    verdict: Option<Reason>,
+) -> Result<Accepted> {
     let event = &prepared.event;
     let incoming = &event.incoming;
     // A notice waits for nobody to join.
@@ -304,7 +313,8 @@ pub(super) fn refer(tx: &Tx<'_>, entry: i64, media: impl Iterator<Item = MediaId
 pub(super) fn put_event(tx: &Tx<'_>, seq: i64, event: &TurnEvent) -> Result<()> {
     const SQL: &str = "SELECT j.n, j.body FROM journal j JOIN turns t ON t.seq = j.turn
                        WHERE j.turn = ?1 AND j.kind = 0 AND j.key = ?2 AND t.state < 2";
-    let found = tx.first(SQL, params![seq, event.key.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    let found =
+        tx.first(SQL, params![seq, event.key.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
     let Some((n, body)) = found else { return Ok(()) };
     if without_places(json(&body)?) != without_places(event.event.clone()) {
         return Ok(());

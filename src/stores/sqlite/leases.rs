@@ -32,7 +32,8 @@ impl Leases for SqliteStore {
 
 fn lease(tx: &Tx<'_>, name: &str, holder: &str, ttl: Duration) -> Result<Option<ClaimToken>> {
     const SQL: &str = "SELECT holder, token, until FROM leases WHERE name = ?1";
-    let known = tx.first(SQL, [name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
+    let known =
+        tx.first(SQL, [name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
     let until = tx.now.plus(ttl).0;
     if let Some((known, token, ends)) = known {
         // A holder that comes back late, before anybody has taken it, still holds it.
@@ -54,15 +55,19 @@ fn lease(tx: &Tx<'_>, name: &str, holder: &str, ttl: Duration) -> Result<Option<
     Ok(Some(ClaimToken(token)))
 }
 
-/// Ends every lease: the lock on the file proves that their holders are gone.
+/// Ends every lease: the lock on the file proves that their holders are gone. What was left for the last daemon to look at
+/// is found by the next one in its first reading.
 pub(super) fn end_all(tx: &Tx<'_>) -> Result<()> {
     tx.run("DELETE FROM leases", [])?;
+    tx.run("DELETE FROM nudges", [])?;
     hand_back(tx, "true", [])
 }
 
 /// What was claimed is runnable; a send that was open may have arrived.
 fn hand_back<P: rusqlite::Params + Clone>(tx: &Tx<'_>, whose: &str, params: P) -> Result<()> {
-    let turns = format!("UPDATE turns INDEXED BY turns_open SET state = 0, claim = NULL WHERE state < 2 AND state = 1 AND {whose}");
+    let turns = format!(
+        "UPDATE turns INDEXED BY turns_open SET state = 0, claim = NULL WHERE state < 2 AND state = 1 AND {whose}"
+    );
     tx.run(&turns, params.clone())?;
     let rows = format!(
         "UPDATE outbox INDEXED BY outbox_open SET state = 0, claim = NULL, in_doubt = 1 WHERE state < 2 AND state = 1 AND {whose}"

@@ -130,7 +130,8 @@ impl Media for SqliteStore {
         let task = tokio::spawn(async move {
             let into = Arc::clone(&dir);
             let written = tokio::task::spawn_blocking(move || {
-                into.write(id, &bytes).map_err(|error| StoreError::Unavailable(format!("a media file cannot be written: {error}")))
+                into.write(id, &bytes)
+                    .map_err(|error| StoreError::Unavailable(format!("a media file cannot be written: {error}")))
             });
             written.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
             let row = writer.write(move |tx| {

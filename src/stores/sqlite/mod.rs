@@ -87,7 +87,8 @@ impl SqliteStore {
         if exclusive {
             writer::alone(&conn, &clock, leases::end_all)?;
         }
-        let used: u64 = conn.query_row("SELECT coalesce(sum(bytes), 0) FROM media", [], |row| Ok(rows::unsigned(row, 0)))??;
+        let used: u64 =
+            conn.query_row("SELECT coalesce(sum(bytes), 0) FROM media", [], |row| Ok(rows::unsigned(row, 0)))??;
         let media = Arc::new(MediaDir::open(files::beside(&db, ".media"), media_budget, used)?);
         let registry = Arc::new(Registry::default());
         let commits = Arc::new(AtomicU64::new(0));
@@ -121,7 +122,9 @@ impl SqliteStore {
 
     /// Bounds the database to `pages` of 4 KiB, or to no less than it has; beyond, changes answer `Unavailable`.
     pub async fn limit_pages(&self, pages: u32) -> Result<()> {
-        self.writer.write(move |tx| Ok(tx.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)).await
+        self.writer
+            .write(move |tx| Ok(tx.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?))
+            .await
     }
 }
 
@@ -143,12 +146,12 @@ fn open_exclusive(db: &Path) -> Result<(Connection, Option<std::fs::File>)> {
     if !dir.exists() {
         files::create_private_dir(dir).map_err(|error| files::io_trouble(dir, "created", &error))?;
     }
-    let missing = files::is_missing(db)?;
-    if !missing {
+    // Judged before anything is put beside it, and again under the lock: nobody else's new store is written over.
+    if !files::is_missing(db)? {
         files::inspect(db)?;
     }
     let lock = files::lock(db)?;
-    if missing {
+    if files::is_missing(db)? {
         schema::create(db)?;
     }
     let version = schema::check(db)?;

@@ -46,7 +46,9 @@ impl Outbox for SqliteStore {
                 tracing::error!(action, error, "a stored announcement cannot be read; it is dropped");
             }
             let forget = move |tx: &mut Tx<'_>| {
-                bad.iter().try_for_each(|(action, _)| tx.run("DELETE FROM unrendered WHERE action = ?1", [action]).map(|_| ()))
+                bad.iter().try_for_each(|(action, _)| {
+                    tx.run("DELETE FROM unrendered WHERE action = ?1", [action]).map(|_| ())
+                })
             };
             self.writer.write(forget).await?;
         }
@@ -66,8 +68,9 @@ impl Outbox for SqliteStore {
         );
         loop {
             let now = self.clock.now();
-            let read =
-                move |conn: &_| rows::all(conn, SQL, params![after, limit_of(limit), now.0], |row| rows::outbox(row, now));
+            let read = move |conn: &_| {
+                rows::all(conn, SQL, params![after, limit_of(limit), now.0], |row| rows::outbox(row, now))
+            };
             let (found, bad) = self.readers.read(read).await?;
             if bad.is_empty() {
                 return Ok(found);
@@ -112,23 +115,34 @@ impl Outbox for SqliteStore {
             .await
     }
 
-    async fn finish_send(&self, seq: i64, claim: ClaimToken, result: SendResult, next: Option<i64>) -> Result<SendFinished> {
+    async fn finish_send(
+        &self,
+        seq: i64,
+        claim: ClaimToken,
+        result: SendResult,
+        next: Option<i64>,
+    ) -> Result<SendFinished> {
         self.writer.write(move |tx| sends::finish(tx, seq, claim, &result, next)).await
     }
 }
 
-fn enqueue(tx: &mut Tx<'_>, announcement: &Announcement, bodies: &[String], target: &str, delivery: Delivery) -> Result<bool> {
+fn enqueue(
+    tx: &mut Tx<'_>,
+    announcement: &Announcement,
+    bodies: &[String],
+    target: &str,
+    delivery: Delivery,
+) -> Result<bool> {
     let channel = tx.name(announcement.channel.as_str())?;
-    let fresh = tx.run(
-        "INSERT OR IGNORE INTO announced (channel, key, at) VALUES (?1, ?2, ?3)",
-        params![channel, announcement.dedupe_key, tx.now.0],
-    )?;
-    if fresh == 0 {
+    let known = "SELECT 1 FROM announced WHERE channel = ?1 AND key = ?2";
+    if tx.exists(known, params![channel, announcement.dedupe_key])? {
         return Ok(false);
     }
     let contact = only_contact(tx, channel, &announcement.target)?;
+    let mut last = None;
     for (action, body) in announcement.actions.iter().zip(bodies) {
         let n = record_action(tx, channel, contact, None, action, body)?;
+        last = Some(n);
         if delivery == Delivery::Push {
             tx.run(
                 "INSERT INTO unrendered (action, channel, target, lane) VALUES (?1, ?2, ?3, ?4)",
@@ -136,13 +150,18 @@ fn enqueue(tx: &mut Tx<'_>, announcement: &Announcement, bodies: &[String], targ
             )?;
         }
     }
+    tx.run(
+        "INSERT INTO announced (channel, key, at, action) VALUES (?1, ?2, ?3, ?4)",
+        params![channel, announcement.dedupe_key, tx.now.0, last],
+    )?;
     Ok(true)
 }
 
 /// The contact whose address a target is, if it is one contact's alone.
 fn only_contact(tx: &Tx<'_>, channel: i64, target: &Target) -> Result<Option<ContactId>> {
     const SQL: &str = "SELECT min(id), count(*) FROM contacts WHERE channel = ?1 AND target_key = ?2";
-    let found = tx.first(SQL, params![channel, &*target.key], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, i64>(1)?)))?;
+    let found = tx
+        .first(SQL, params![channel, &*target.key], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, i64>(1)?)))?;
     Ok(match found {
         Some((Some(id), 1)) => Some(ContactId(id)),
         _ => None,
@@ -150,9 +169,12 @@ fn only_contact(tx: &Tx<'_>, channel: i64, target: &Target) -> Result<Option<Con
 }
 
 fn rendered(tx: &Tx<'_>, action: i64, calls: &[Rendered]) -> Result<Vec<OutboxRow>> {
-    const WAITING: &str = "SELECT u.channel, ch.name, u.target, u.lane FROM unrendered u JOIN names ch ON ch.id = u.channel
+    const WAITING: &str =
+        "SELECT u.channel, ch.name, u.target, u.lane FROM unrendered u JOIN names ch ON ch.id = u.channel
                            WHERE u.action = ?1";
-    const OPEN: &str = select_outbox!("WHERE o.seq IN (SELECT seq FROM outbox INDEXED BY outbox_open WHERE state < 2 AND action = ?1) ORDER BY o.seq");
+    const OPEN: &str = select_outbox!(
+        "WHERE o.seq IN (SELECT seq FROM outbox INDEXED BY outbox_open WHERE state < 2 AND action = ?1) ORDER BY o.seq"
+    );
     let waiting = tx.first(WAITING, [action], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, Lane::from_number(row.get(3)?)))
     })?;

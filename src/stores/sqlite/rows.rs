@@ -41,7 +41,8 @@ fn column<'a>(row: &'a Row<'_>, index: usize) -> Result<&'a str> {
 }
 
 fn reason(text: Option<String>) -> Result<Option<Reason>> {
-    text.map(|text| Reason::from_stored(&text).ok_or_else(|| StoreError::Corrupt(format!("reason `{text}`")))).transpose()
+    text.map(|text| Reason::from_stored(&text).ok_or_else(|| StoreError::Corrupt(format!("reason `{text}`"))))
+        .transpose()
 }
 
 /// The columns that [`contact`] reads, of `contacts c`.
@@ -106,7 +107,8 @@ pub(super) fn fill(conn: &Connection, turn: &mut Turn, now: Timestamp) -> Result
     while let Some(row) = rows.next()? {
         turn.events.push(TurnEvent { key: EventKey::new(column(row, 0)?), event: json(column(row, 1)?)? });
     }
-    let mut statement = conn.prepare_cached("SELECT n, state, uid, asked_at, answer, reason FROM asks WHERE turn = ?1 ORDER BY n")?;
+    let mut statement =
+        conn.prepare_cached("SELECT n, state, uid, asked_at, answer, reason FROM asks WHERE turn = ?1 ORDER BY n")?;
     let mut rows = statement.query([turn.seq])?;
     while let Some(row) = rows.next()? {
         turn.asks.push(Ask {
@@ -214,13 +216,16 @@ pub(super) fn has_fallback(target: &str) -> Result<bool> {
     Ok(json::<Target>(target)?.fallback.is_some())
 }
 
+/// What was read, and the numbers of the rows that could not be, each with the reason.
+pub(super) type Sorted<T> = (Vec<T>, Vec<(i64, String)>);
+
 /// Reads all rows of a statement; what cannot be read is told apart by its number, which is the first column.
 pub(super) fn all<T>(
     conn: &Connection,
     sql: &str,
     params: impl rusqlite::Params,
     mut read: impl FnMut(&Row<'_>) -> Result<T>,
-) -> Result<(Vec<T>, Vec<(i64, String)>)> {
+) -> Result<Sorted<T>> {
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     let (mut good, mut bad) = (Vec::new(), Vec::new());

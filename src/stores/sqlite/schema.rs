@@ -23,7 +23,7 @@ pub(super) const LATEST: i32 = MIGRATIONS.len() as i32;
 const CHECKED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// How long a commit waits for another process's.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(2);
 
 /// Builds the database under another name, so that a file under its own name is always a whole one.
 pub(super) fn create(db: &Path) -> Result<()> {

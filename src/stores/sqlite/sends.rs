@@ -18,7 +18,13 @@ struct Sending {
     has_plain: bool,
 }
 
-pub(super) fn finish(tx: &mut Tx<'_>, seq: i64, claim: ClaimToken, result: &SendResult, next: Option<i64>) -> Result<SendFinished> {
+pub(super) fn finish(
+    tx: &mut Tx<'_>,
+    seq: i64,
+    claim: ClaimToken,
+    result: &SendResult,
+    next: Option<i64>,
+) -> Result<SendFinished> {
     const SQL: &str = "SELECT channel, target_key, action, plain IS NOT NULL FROM outbox
                        WHERE seq = ?1 AND state = 1 AND claim = ?2 AND EXISTS (SELECT 1 FROM leases WHERE token = ?2)";
     let sending = tx.first(SQL, params![seq, claim.0], |row| {

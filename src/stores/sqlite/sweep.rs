@@ -70,7 +70,9 @@ impl SqliteStore {
             let mut stray = Vec::new();
             for (path, id) in found {
                 let has_row = match id {
-                    Some(id) => first(conn, "SELECT 1 FROM media WHERE id = ?1", [id.as_bytes()], |_| Ok(()))?.is_some(),
+                    Some(id) => {
+                        first(conn, "SELECT 1 FROM media WHERE id = ?1", [id.as_bytes()], |_| Ok(()))?.is_some()
+                    }
                     None => false,
                 };
                 if !has_row {
@@ -181,9 +183,13 @@ fn delete_spoken(tx: &Tx<'_>, up_to: i64) -> Result<(u64, bool)> {
     Ok((0, is_full(&found)))
 }
 
+/// Keys of announcements; not while a part is still to be rendered or sent, which keeps its body.
 fn delete_announced(tx: &Tx<'_>, up_to: i64) -> Result<(u64, bool)> {
     let gone = tx.run(
-        "DELETE FROM announced WHERE (channel, key) IN (SELECT channel, key FROM announced WHERE at <= ?1 LIMIT ?2)",
+        "DELETE FROM announced WHERE (channel, key) IN (
+             SELECT a.channel, a.key FROM announced a WHERE a.at <= ?1
+               AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.n = a.action AND j.body IS NOT NULL)
+             LIMIT ?2)",
         params![up_to, BATCH],
     )?;
     Ok((count(gone), i64::try_from(gone).unwrap_or(BATCH) >= BATCH))

@@ -104,7 +104,8 @@ fn gauges(conn: &Connection, now: Timestamp) -> Result<Gauges> {
     let mut gauges = Gauges::default();
     let age = |at: Option<i64>| at.map(|at| now.since(Timestamp(at)));
     first(conn, TURNS, [now.0], |row| {
-        (gauges.turns_pending, gauges.turns_claimed, gauges.oldest_turn) = (rows::unsigned(row, 0)?, rows::unsigned(row, 1)?, age(row.get(2)?));
+        (gauges.turns_pending, gauges.turns_claimed, gauges.oldest_turn) =
+            (rows::unsigned(row, 0)?, rows::unsigned(row, 1)?, age(row.get(2)?));
         Ok(())
     })?;
     first(conn, ROWS, [now.0], |row| {
@@ -142,7 +143,8 @@ pub(super) fn nudged(tx: &mut Tx<'_>, seen: i64, kind: Nudge, limit: usize) -> R
     if matches!(kind, Nudge::Turn) {
         // Turns that another process ended: whoever waits for them in this one is told.
         for seq in take(tx, Nudge::Ended, usize::MAX)? {
-            let id = tx.first("SELECT id FROM turns WHERE seq = ?1", [seq], |row| Ok(TurnId::from_bytes(row.get(0)?)))?;
+            let id =
+                tx.first("SELECT id FROM turns WHERE seq = ?1", [seq], |row| Ok(TurnId::from_bytes(row.get(0)?)))?;
             if let Some(id) = id {
                 tell_ended(tx, id)?;
             }

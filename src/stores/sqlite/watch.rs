@@ -92,7 +92,12 @@ impl Registry {
     }
 }
 
-async fn wait(guard: Guard, mut receiver: oneshot::Receiver<Arc<TurnView>>, known_open: bool, readers: Arc<Readers>) -> Arc<TurnView> {
+async fn wait(
+    guard: Guard,
+    mut receiver: oneshot::Receiver<Arc<TurnView>>,
+    known_open: bool,
+    readers: Arc<Readers>,
+) -> Arc<TurnView> {
     // It was registered before this look, so an end that the look does not see is told.
     if !known_open {
         loop {

@@ -10,7 +10,8 @@ use crate::stores::sqlite::turns::limit_of;
 use crate::stores::sqlite::upkeep::{Nudge, nudge, tell_ended};
 use crate::stores::sqlite::writer::{Effect, Tx};
 
-const NONE: StoreError = StoreError::NotFound("dead or waiting item of this id (it has ended, or somebody works on it)");
+const NONE: StoreError =
+    StoreError::NotFound("dead or waiting item of this id (it has ended, or somebody works on it)");
 
 pub(super) fn list(conn: &Connection, filter: &WorkFilter, now: Timestamp) -> Result<Vec<WorkItem>> {
     const TURNS: &str = "

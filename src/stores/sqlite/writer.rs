@@ -55,7 +55,12 @@ impl Tx<'_> {
         Ok(self.conn.prepare_cached(sql)?.insert(params)?)
     }
 
-    pub(super) fn first<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
+    pub(super) fn first<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
         first(self.conn, sql, params, read)
     }
 
@@ -127,16 +132,13 @@ impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T> + Send> Job for Call<T, F> {
         let written = tx.conn.total_changes();
         let ran = catch_unwind(AssertUnwindSafe(|| (self.change)(tx))).unwrap_or_else(|panic| Err(panicked(&*panic)));
         match ran {
-            Err(error) if is_refusal(&error) => {
-                debug_assert_eq!(written, tx.conn.total_changes(), "a refusal has written something: {error}");
+            // One that has written after all is undone like any failure.
+            Err(error) if is_refusal(&error) && written == tx.conn.total_changes() => {
                 tx.effects.truncate(told);
                 self.result = Some(Err(error));
                 Ok(())
             }
-            Err(error) => {
-                self.result = Some(Err(error.clone()));
-                Err(error)
-            }
+            Err(error) => Err(error),
             done => {
                 self.result = Some(done);
                 Ok(())
@@ -237,7 +239,12 @@ pub(super) struct Task {
 }
 
 impl Task {
-    fn run(self, conn: Connection, mut receiver: mpsc::Receiver<Message>, stop: &AtomicBool) -> Vec<oneshot::Sender<()>> {
+    fn run(
+        self,
+        conn: Connection,
+        mut receiver: mpsc::Receiver<Message>,
+        stop: &AtomicBool,
+    ) -> Vec<oneshot::Sender<()>> {
         let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
         let mut names = HashMap::new();
         let mut effects = Vec::new();
@@ -275,21 +282,32 @@ impl Task {
         if batch.is_empty() {
             return;
         }
-        let whole = self.transaction(conn, batch, names, effects);
-        if whole.is_ok() || batch.len() == 1 {
-            self.tell(effects);
-            for job in batch.drain(..) {
-                job.answer(whole.clone().err());
+        let mut locked = begin(conn).err();
+        if locked.is_none() {
+            let whole = self.transaction(conn, batch, names, effects);
+            if whole.is_ok() || batch.len() == 1 {
+                self.tell(effects);
+                for job in batch.drain(..) {
+                    job.answer(whole.clone().err());
+                }
             }
-            return;
         }
         for mut job in batch.drain(..) {
+            // Each would wait for the lock as long as the first did.
+            if locked.is_none() {
+                locked = begin(conn).err();
+            }
+            if let Some(error) = &locked {
+                job.answer(Some(error.clone()));
+                continue;
+            }
             let alone = self.transaction(conn, std::slice::from_mut(&mut job), names, effects);
             self.tell(effects);
             job.answer(alone.err());
         }
     }
 
+    /// Runs and commits in the open transaction, or rolls it back.
     fn transaction(
         &self,
         conn: &Connection,
@@ -319,7 +337,6 @@ impl Task {
         effects: &mut Vec<Effect>,
     ) -> Result<()> {
         let before = conn.total_changes();
-        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for job in jobs {
             let mut tx = Tx { conn, now: self.clock.now(), exclusive: self.exclusive, names, effects };
             job.run(&mut tx)?;
@@ -336,5 +353,56 @@ impl Task {
         if !effects.is_empty() {
             self.registry.tell(effects.drain(..));
         }
+    }
+}
+
+fn begin(conn: &Connection) -> Result<()> {
+    conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::contract::store::{Kv, StoreError};
+    use crate::model::TurnId;
+    use crate::stores::sqlite::writer::Effect;
+    use crate::stores::sqlite::{SqliteOptions, SqliteStore};
+
+    fn store() -> (tempfile::TempDir, Arc<SqliteStore>) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path().join("bridge.db"), SqliteOptions::default()).unwrap();
+        (dir, store)
+    }
+
+    const PUT: &str = "INSERT INTO kv (space, key, value) VALUES ('a', 'b', 'c')";
+
+    #[tokio::test]
+    async fn a_panic_fails_its_own_change_alone() {
+        let (_dir, store) = store();
+        let bad = store.writer.write(|tx| -> Result<(), StoreError> {
+            tx.run(PUT, [])?;
+            panic!("a bug")
+        });
+        let (bad, good) = tokio::join!(bad, store.put("x", "y", "z"));
+        assert!(matches!(&bad, Err(StoreError::Unavailable(text)) if text.contains("a bug")), "{bad:?}");
+        good.unwrap();
+        assert_eq!(store.get("a", "b").await.unwrap(), None);
+        assert_eq!(store.get("x", "y").await.unwrap().as_deref(), Some("z"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_has_written_is_undone() {
+        let (_dir, store) = store();
+        let refused = store.writer.write(|tx| -> Result<(), StoreError> {
+            tx.run(PUT, [])?;
+            tx.effect(Effect::Opened(TurnId::generate()));
+            Err(StoreError::LeaseLost)
+        });
+        let (refused, good) = tokio::join!(refused, store.put("x", "y", "z"));
+        assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
+        good.unwrap();
+        assert_eq!(store.get("a", "b").await.unwrap(), None);
     }
 }

@@ -108,6 +108,8 @@ CREATE TABLE announced (
     channel INTEGER NOT NULL REFERENCES names (id),
     key     TEXT NOT NULL,
     at      INTEGER NOT NULL,
+    -- Its last entry in the journal.
+    action  INTEGER,
     PRIMARY KEY (channel, key)
 ) STRICT, WITHOUT ROWID;
 

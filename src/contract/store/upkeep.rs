@@ -1,0 +1,104 @@
+//! Forgetting, counting, and an operator's hand.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::contract::store::Result;
+use crate::model::turn::TurnState;
+use crate::model::{BotName, ChannelId, ContactKey, TurnId};
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Bodies and media of what has ended.
+    pub bodies: Duration,
+    /// Event keys, beyond the bodies.
+    pub keys_beyond: Duration,
+    /// Media that no event names.
+    pub orphans: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub bodies: u64,
+    pub keys: u64,
+    pub media: u64,
+    pub files: u64,
+}
+
+/// What `messages list` asks for.
+#[derive(Clone, Debug, Default)]
+pub struct WorkFilter {
+    pub channel: Option<ChannelId>,
+    /// Only what was given up; else all that has not ended well: pending, claimed, dead.
+    pub dead_only: bool,
+    /// Only what is at least this old.
+    pub older_than: Duration,
+    /// 0 = all.
+    pub limit: usize,
+}
+
+/// A turn or outbox row that has not ended well.
+#[derive(Clone, Debug)]
+pub struct WorkItem {
+    pub id: WorkId,
+    pub channel: ChannelId,
+    pub bot: Option<BotName>,
+    pub contact: Option<ContactKey>,
+    pub state: TurnState,
+    pub reason: Option<String>,
+    pub error: Option<String>,
+    /// With the one that ended it.
+    pub attempts: u32,
+    pub age: Duration,
+    pub due_in: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkId {
+    Turn(TurnId),
+    /// An outbox row, shown as `out_<seq>`.
+    Row(i64),
+}
+
+/// Figures for metrics and health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    pub turns_pending: u64,
+    pub turns_claimed: u64,
+    pub turns_dead: u64,
+    /// Age of the oldest turn that is due and has not ended.
+    pub oldest_turn: Option<Duration>,
+    pub rows_queued: u64,
+    pub rows_dead: u64,
+    pub oldest_row: Option<Duration>,
+    pub media_bytes: u64,
+    /// Size of the database in bytes, with its log.
+    pub store_bytes: u64,
+}
+
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    async fn sweep(&self, retention: Retention) -> Result<Swept>;
+
+    async fn gauges(&self) -> Result<Gauges>;
+
+    /// What has not ended well, oldest first.
+    async fn work(&self, filter: WorkFilter) -> Result<Vec<WorkItem>>;
+
+    /// Gives a dead or waiting item a new start: due now, attempts forgotten, its age counted from now.
+    async fn retry(&self, id: WorkId) -> Result<()>;
+
+    /// Ends an item that nobody works on as dropped by the operator.
+    async fn drop_item(&self, id: WorkId) -> Result<()>;
+
+    /// Channels that have open turns or rows, with their number: to name those that left the configuration.
+    async fn channels_with_work(&self) -> Result<Vec<(ChannelId, u64)>>;
+
+    /// Commits something small and says how long it took.
+    async fn probe(&self) -> Result<Duration>;
+
+    /// Finishes what is queued and closes. Later calls answer `Unavailable`.
+    async fn close(&self);
+}

@@ -1,0 +1,106 @@
+//! Waiting for the end of a turn, and for news of a contact.
+
+use std::time::Duration;
+
+use caigunn_bridge::contract::store::{NewEvent, WorkId};
+use caigunn_bridge::model::TurnId;
+use caigunn_bridge::model::turn::{Outcome, Reason};
+use tokio::time::timeout;
+
+use super::{StoreFactory, World, event, opened};
+
+const SOON: Duration = Duration::from_secs(10);
+const NOT_SOON: Duration = Duration::from_millis(50);
+
+pub(crate) async fn it_resolves_whenever_it_was_asked<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let id = TurnId::generate();
+    let mut before = w.store.watch(id);
+    let unpolled = w.store.watch(id);
+    assert!(timeout(NOT_SOON, &mut before).await.is_err(), "there is no such turn yet");
+    let (turn, contact) = opened(w.accept(NewEvent { turn: id, ..event("ann", "1") }).await);
+    let mut during = w.store.watch(id);
+    assert!(timeout(NOT_SOON, &mut during).await.is_err(), "it has not ended");
+    w.answer(&turn, &contact, &[]).await;
+    let after = w.store.watch(id);
+    for watch in [before, unpolled, during, after] {
+        let view = timeout(SOON, watch).await.unwrap();
+        assert_eq!((view.id, view.outcome, view.replies.len()), (id, Some(Outcome::Answered), 1));
+    }
+    // Also of a turn that another process opened.
+    let (open, contact) = w.say("ann", "2").await;
+    let w = w.crash().await;
+    let mut watch = w.store.watch(open.id);
+    assert!(timeout(NOT_SOON, &mut watch).await.is_err());
+    w.answer(&open, &contact, &[]).await;
+    assert_eq!(timeout(SOON, watch).await.unwrap().id, open.id);
+    assert_eq!(timeout(SOON, w.store.watch(id)).await.unwrap().id, id);
+}
+
+pub(crate) async fn every_waiter_is_told<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let (turn, contact) = w.say(&format!("user{n}"), &n.to_string()).await;
+        for _ in 0..3 {
+            let watch = w.store.watch(turn.id);
+            tasks.spawn(async move { timeout(SOON, watch).await.unwrap().id });
+        }
+        let store = w.store.clone();
+        let (begin, end) = (w.ask(&turn, &contact, 0, w.claim), w.end(&turn, Vec::new()));
+        tasks.spawn(async move {
+            store.begin_ask(begin).await.unwrap();
+            store.finish_turn(end).await.unwrap().view.id
+        });
+    }
+    assert_eq!(tasks.join_all().await.len(), 80);
+    // An event that ends at once is an end too.
+    let judged = NewEvent { verdict: Some(Reason::RateLimited), ..event("ann", "a") };
+    opened(w.accept(judged.clone()).await);
+    let id = TurnId::generate();
+    let watch = w.store.watch(id);
+    w.accept(NewEvent { turn: id, incoming: event("ann", "b").incoming, ..judged }).await;
+    assert_eq!(timeout(SOON, watch).await.unwrap().outcome, Some(Outcome::Dropped(Reason::RateLimited)));
+}
+
+pub(crate) async fn one_that_goes_away_is_forgotten<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let (turn, contact) = w.say("ann", "1").await;
+    let mut dropped = w.store.watch(turn.id);
+    assert!(timeout(NOT_SOON, &mut dropped).await.is_err());
+    let kept = w.store.watch(turn.id);
+    drop(dropped);
+    w.answer(&turn, &contact, &[]).await;
+    assert_eq!(timeout(SOON, kept).await.unwrap().id, turn.id);
+}
+
+pub(crate) async fn a_turn_dropped_by_another_process_resolves<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let (turn, _) = w.say("ann", "1").await;
+    let watch = w.store.watch(turn.id);
+    let beside = w.factory.beside().await;
+    beside.drop_item(WorkId::Turn(turn.id)).await.unwrap();
+    beside.close().await;
+    // The daemon looks from time to time.
+    w.store.foreign(10).await.unwrap();
+    assert_eq!(timeout(SOON, watch).await.unwrap().outcome, Some(Outcome::Dropped(Reason::DroppedByOperator)));
+}
+
+pub(crate) async fn the_journal_tells_of_news<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let (turn, contact) = w.say("ann", "1").await;
+    let (_, other) = w.say("bob", "2").await;
+    let (mut mine, mut others) = (w.store.watch_contact(contact.id), w.store.watch_contact(other.id));
+    mine.mark_unchanged();
+    others.mark_unchanged();
+    w.answer(&turn, &contact, &[]).await;
+    timeout(SOON, mine.changed()).await.unwrap().unwrap();
+    let n = *mine.borrow_and_update();
+    assert_eq!(w.store.last_entries(contact.id, None, 1).await.unwrap()[0].n, n);
+    assert!(!others.has_changed().unwrap());
+    drop(mine);
+    w.say("ann", "3").await;
+    let mut again = w.store.watch_contact(contact.id);
+    w.say("ann", "4").await;
+    timeout(SOON, again.changed()).await.unwrap().unwrap();
+}
