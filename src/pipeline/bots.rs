@@ -80,34 +80,36 @@ impl BotRuntime {
     /// Takes note of how a call ended.
     pub fn note(&self, result: Result<(), &caigunn::Error>) {
         let now = Instant::now();
-        match result {
-            Ok(()) => self.breaker().success(),
-            Err(error) => match error.class {
-                RetryClass::Final => self.breaker().success(),
-                RetryClass::Credentials => {
-                    self.breaker().probe_unused();
-                    if error.kind == ErrorKind::KeyRefused {
-                        self.pause(format!(
-                            "CaiGunn refuses the API key ({error}); set a valid `bots.{}.api_key`",
-                            self.name
-                        ));
-                    } else if self.account.state() == AccountState::NoToken {
-                        // The account has no token that could be rejected: without a pause its turns would run in circles.
-                        self.pause(format!("CaiGunn wants an access token; set `accounts.{}.access_token`", self.account.name()));
-                    }
+        let Err(error) = result else { return self.answered() };
+        match error.class {
+            RetryClass::Final => return self.answered(),
+            RetryClass::Credentials => {
+                self.breaker().probe_unused();
+                if error.kind == ErrorKind::KeyRefused {
+                    self.pause(format!("CaiGunn refuses the API key ({error}); set a valid `bots.{}.api_key`", self.name));
+                } else if self.account.state() == AccountState::NoToken {
+                    // The account has no token that could be rejected: without a pause its turns would run in circles.
+                    self.pause(format!("CaiGunn wants an access token; set `accounts.{}.access_token`", self.account.name()));
                 }
-                RetryClass::NotProcessed if error.retry_after.is_some() || error.status == Some(429) => {
-                    self.breaker().hold(now + error.retry_after.unwrap_or(Duration::from_secs(1)));
+            }
+            RetryClass::NotProcessed if error.retry_after.is_some() || error.status == Some(429) => {
+                self.breaker().hold(now + error.retry_after.unwrap_or(Duration::from_secs(1)));
+            }
+            RetryClass::NotProcessed | RetryClass::Ambiguous => {
+                if self.breaker().failure(now) {
+                    metrics::counter!("bridge_breaker_opened_total", "bot" => self.name.as_str().to_owned()).increment(1);
+                    tracing::warn!(bot = %self.name, %error, "the chatbot does not answer; its turns wait");
                 }
-                RetryClass::NotProcessed | RetryClass::Ambiguous => {
-                    if self.breaker().failure(now) {
-                        metrics::counter!("bridge_breaker_opened_total", "bot" => self.name.as_str().to_owned()).increment(1);
-                        tracing::warn!(bot = %self.name, %error, "the chatbot does not answer; its turns wait");
-                    }
-                }
-            },
+            }
         }
         self.changed.notify_one();
+    }
+
+    /// The usual end of a call: the dispatcher is woken only if the gate was closed until now.
+    fn answered(&self) {
+        if self.breaker().success() {
+            self.changed.notify_one();
+        }
     }
 
     fn pause(&self, why: String) {

@@ -63,11 +63,11 @@ impl Breaker {
         self.probing = false;
     }
 
-    /// The backend answered, be it with a refusal of the request.
-    pub fn success(&mut self) {
+    /// The backend answered, be it with a refusal of the request. `true` if this closed the breaker.
+    pub fn success(&mut self) -> bool {
         self.in_a_row = 0;
-        self.closed_until = None;
         self.probing = false;
+        self.closed_until.take().is_some()
     }
 
     /// The backend did not answer, or with its own failure. `true` if this opened the breaker.
@@ -109,7 +109,7 @@ mod tests {
     fn it_opens_after_failures_in_a_row_only() {
         let (mut breaker, now) = (breaker(), Instant::now());
         assert!(!breaker.failure(now) && !breaker.failure(now));
-        breaker.success();
+        assert!(!breaker.success(), "it was not open");
         assert!(!breaker.failure(now) && !breaker.failure(now));
         assert_eq!(breaker.gate(now), Gate::Open);
         assert!(breaker.failure(now), "the third in a row");
@@ -129,7 +129,7 @@ mod tests {
         breaker.failure(later);
         assert_eq!(breaker.gate(later), Gate::ClosedUntil(later + Duration::from_secs(15)));
         breaker.probe();
-        breaker.success();
+        assert!(breaker.success(), "the probe closed it");
         assert_eq!(breaker.gate(later), Gate::Open);
     }
 

@@ -49,6 +49,9 @@ pub struct Dispatcher {
     read_not_before: Instant,
     /// When the first of the closed gates opens by itself.
     gate_opens: Option<Instant>,
+    /// Looked up once: they are set every time round.
+    in_flight: metrics::Gauge,
+    in_memory: metrics::Gauge,
 }
 
 impl Dispatcher {
@@ -66,6 +69,8 @@ impl Dispatcher {
             store_failures: 0,
             read_not_before: Instant::now(),
             gate_opens: None,
+            in_flight: metrics::gauge!("bridge_turns_in_flight"),
+            in_memory: metrics::gauge!("bridge_turns_in_memory"),
         }
     }
 
@@ -231,8 +236,8 @@ impl Dispatcher {
     fn report(&self) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge of small numbers")]
         {
-            metrics::gauge!("bridge_turns_in_flight").set(self.schedule.running() as f64);
-            metrics::gauge!("bridge_turns_in_memory").set(self.schedule.waiting() as f64);
+            self.in_flight.set(self.schedule.running() as f64);
+            self.in_memory.set(self.schedule.waiting() as f64);
         }
     }
 

@@ -100,9 +100,10 @@ impl Turns for SqliteStore {
     async fn equal_asks(&self, seq: i64, n: u16, uid: &str, digest: [u8; 16], within: Duration) -> Result<EqualAsks> {
         const SQL: &str = "
             SELECT coalesce(sum(a.state = 3), 0), coalesce(sum(a.doubts + (a.state < 2)), 0)
-            FROM asks a INDEXED BY asks_recent
-            WHERE a.contact = (SELECT contact FROM turns WHERE seq = ?1) AND a.asked_at >= ?5 AND a.uid = ?3 AND a.digest = ?4
-              AND NOT (a.turn = ?1 AND a.n = ?2)";
+            FROM asks a
+            WHERE a.turn IN (SELECT j.turn FROM journal j INDEXED BY journal_contact
+                             WHERE j.contact = (SELECT contact FROM turns WHERE seq = ?1) AND j.kind < 2 AND j.kind = 0)
+              AND a.asked_at >= ?5 AND a.uid = ?3 AND a.digest = ?4 AND NOT (a.turn = ?1 AND a.n = ?2)";
         let (uid, since) = (uid.to_owned(), self.clock.now().minus(within).0);
         self.readers
             .read(move |conn| {

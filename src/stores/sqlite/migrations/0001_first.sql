@@ -60,7 +60,8 @@ CREATE INDEX turns_open ON turns (contact) WHERE state < 2;
 CREATE INDEX turns_dead ON turns (received_at) WHERE state = 3;
 CREATE INDEX turns_ended ON turns (forgotten, ended_at) WHERE ended_at IS NOT NULL;
 
--- Each ask is a row: committed before the call is made. state: 0 open, 1 ambiguous, 2 not processed, 3 answered, 4 failed
+-- Each ask is a row: committed before the call is made. A contact's are found through its journal: an index of their own
+-- would dirty one more page for every ask, for the sake of a look that only a recovery takes. state: 0 open, 1 ambiguous, 2 not processed, 3 answered, 4 failed
 CREATE TABLE asks (
     turn     INTEGER NOT NULL REFERENCES turns (seq),
     n        INTEGER NOT NULL,
@@ -75,7 +76,6 @@ CREATE TABLE asks (
     reason   TEXT,
     PRIMARY KEY (turn, n)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX asks_recent ON asks (contact, asked_at);
 
 -- What was said. kind: 0 an event of a turn, 1 an action of ours, 2 an edit that is kept in the event it replaced.
 -- The key is what a redelivered event is known by; it outlives the body.
