@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::contract::store::{ClaimToken, Store, StoreError};
@@ -11,25 +11,38 @@ use crate::contract::store::{ClaimToken, Store, StoreError};
 /// The exit code after a second signal: 128 + SIGINT, as a shell would report it.
 pub const EXIT_INTERRUPTED: i32 = 130;
 
-/// Cancels `stop` on SIGTERM or SIGINT; a second one ends the process at once.
-pub async fn stop_on_signals(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::warn!("signals cannot be received; the bridge stops only when it is killed");
-        return;
-    };
-    let mut stopping = false;
-    loop {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+/// SIGTERM and SIGINT, received from [`Signals::listen`] on: one that comes while the bridge still starts does not end the
+/// process, but stops the bridge in order as soon as it runs.
+pub struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// Needs the runtime.
+    pub fn listen() -> Self {
+        let both = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        let (Ok(terminate), Ok(interrupt)) = both else {
+            tracing::warn!("signals cannot be received; the bridge stops only when it is killed");
+            return Self(None);
         };
-        if stopping {
-            tracing::warn!(signal = name, "stopping at once; what was in flight goes on at the next start");
-            std::process::exit(EXIT_INTERRUPTED);
+        Self(Some((terminate, interrupt)))
+    }
+
+    /// Cancels `stop` at the first signal; a second one ends the process at once.
+    pub async fn stop(self, stop: CancellationToken) {
+        let Some((mut terminate, mut interrupt)) = self.0 else { return };
+        let mut stopping = false;
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            if stopping {
+                tracing::warn!(signal = name, "stopping at once; what was in flight goes on at the next start");
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+            stopping = true;
+            tracing::info!(signal = name, "stopping; a second signal stops at once");
+            stop.cancel();
         }
-        stopping = true;
-        tracing::info!(signal = name, "stopping; a second signal stops at once");
-        stop.cancel();
     }
 }
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use image::{ImageFormat, Rgb, RgbImage};
 use tokio::net::TcpListener;
 
-use crate::app::{App, lifecycle};
+use crate::app::App;
+use crate::app::lifecycle::Signals;
 use crate::cli::output::Output;
 use crate::cli::run::{init_logs, refuse};
 use crate::cli::Exit;
@@ -78,12 +79,13 @@ async fn run_in(app: &App, listen: SocketAddr, folder: &Folder) -> Exit {
     if let Err(exit) = init_logs(&loaded) {
         return exit;
     }
+    let signals = Signals::listen();
     let running = match app.start(&loaded).await {
         Ok(running) => running,
         Err(error) => return refuse(&error),
     };
     invite(running.addr(), &picture);
-    tokio::spawn(lifecycle::stop_on_signals(running.stop_token()));
+    tokio::spawn(signals.stop(running.stop_token()));
     let exit = if running.stopped().await { Exit::Ok } else { Exit::Failure };
     sandbox.stop().await;
     exit

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::app::{App, StartError, lifecycle, telemetry};
+use crate::app::lifecycle::Signals;
+use crate::app::{App, StartError, telemetry};
 use crate::cli::output::Output;
 use crate::cli::{Exit, load};
 use crate::config::{Loaded, LogFormat};
@@ -19,12 +20,13 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     for warning in loaded.warnings.iter().filter(|warning| warning.key != "channels") {
         tracing::warn!("configuration: {warning}");
     }
+    let signals = Signals::listen();
     let running = match app.start(&loaded).await {
         Ok(running) => running,
         Err(error) => return refuse(&error),
     };
     tracing::info!(addr = %running.addr(), version = env!("CARGO_PKG_VERSION"), "listening");
-    tokio::spawn(lifecycle::stop_on_signals(running.stop_token()));
+    tokio::spawn(signals.stop(running.stop_token()));
     if running.stopped().await { Exit::Ok } else { Exit::Failure }
 }
 

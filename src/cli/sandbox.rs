@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::lifecycle;
+use crate::app::lifecycle::Signals;
 use crate::cli::Exit;
 use crate::cli::output::Output;
 use crate::cli::run::init_default_logs;
@@ -55,6 +55,7 @@ fn bot(text: &str) -> Result<(String, String), String> {
 
 pub(super) async fn run(args: Args) -> Exit {
     init_default_logs();
+    let signals = Signals::listen();
     let listener = match TcpListener::bind(args.listen).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -83,7 +84,7 @@ pub(super) async fn run(args: Args) -> Exit {
     };
     Output::line(&format!("sandbox: {} (control under /_sandbox/)", sandbox.base_url()));
     let stop = CancellationToken::new();
-    tokio::spawn(lifecycle::stop_on_signals(stop.clone()));
+    tokio::spawn(signals.stop(stop.clone()));
     stop.cancelled().await;
     sandbox.stop().await;
     Exit::Ok

@@ -96,6 +96,16 @@ async fn what_hangs_is_handed_back_and_goes_on_at_the_next_start() {
 }
 
 #[tokio::test]
+async fn a_signal_during_the_start_stops_in_order() {
+    let place = place(Duration::ZERO).await;
+    let daemon = place.spawn();
+    // The lock is taken early in the start, when nobody listens yet.
+    until("it starts", async || place.store().with_file_name("bridge.db.lock").exists()).await;
+    daemon.signal("TERM");
+    assert_eq!(daemon.exit_code().await, 0);
+}
+
+#[tokio::test]
 async fn a_second_signal_stops_at_once() {
     let place = place(Duration::ZERO).await.set("SERVER__GRACE_PERIOD", "1h");
     place.sandbox.push_fault(Scripted::from(Fault::Hang).times(0));
