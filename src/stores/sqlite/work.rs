@@ -6,9 +6,9 @@ use crate::contract::store::{Result, StoreError, WorkFilter, WorkId, WorkItem};
 use crate::model::turn::{Outcome, Reason, TurnState};
 use crate::model::{BotName, ChannelId, ContactKey, Timestamp, TurnId};
 use crate::stores::sqlite::rows::{self, until};
-use crate::stores::sqlite::turns::limit_of;
-use crate::stores::sqlite::upkeep::{Nudge, nudge, tell_ended};
-use crate::stores::sqlite::writer::{Effect, Tx};
+use crate::stores::sqlite::rows::limit_of;
+use crate::stores::sqlite::nudges::{Nudge, nudge, tell_ended};
+use crate::stores::sqlite::tx::{Effect, Tx};
 
 const NONE: StoreError =
     StoreError::NotFound("dead or waiting item of this id (it has ended, or somebody works on it)");
