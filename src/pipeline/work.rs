@@ -148,8 +148,8 @@ impl Work<'_> {
         };
         let said: Vec<Said> = action.into_iter().map(|action| plan::say(channel, &turn.target, action)).collect();
         let mut reservation = None;
-        if said.iter().any(|said| !said.calls.is_empty()) {
-            reservation = self.shared.deliver.reserve(&turn.channel, &turn.target.key);
+        if let Some(first) = said.iter().flat_map(|said| &said.calls).next() {
+            reservation = self.shared.deliver.reserve(&turn.channel, &turn.target.key, &first.scopes);
         }
         let finish = FinishTurn {
             seq: turn.seq,
