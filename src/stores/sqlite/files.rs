@@ -2,7 +2,7 @@
 //! exists already.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::contract::store::{Result, StoreError};

@@ -116,11 +116,7 @@ impl Setup {
         let (app, runtime) = (Arc::new(self.app), self.runtime);
         let running = start(&app, &env, &runtime).await;
         let addr = running.addr();
-<<<<<<< HEAD
-        Bridge { addr, sandbox, folder, env, app: self.app, running: Some(running), client: client() }
-=======
-        Bridge { addr, sandbox, folder, env, app, running: Some(running), runtime, client: reqwest::Client::new() }
->>>>>>> 898d49e (Add a channel that pushes, its platform, and what they show)
+        Bridge { addr, sandbox, folder, env, app, running: Some(running), runtime, client: client() }
     }
 }
 
@@ -242,9 +238,6 @@ impl Bridge {
         }
     }
 
-<<<<<<< HEAD
-    /// Starts it again, over the same store, with keys of the configuration changed; an empty value takes one out.
-=======
     /// Cuts the bridge off in the midst of whatever it does, as near to a killed process as one process can come: every task
     /// ends where it waits, and nothing is said or stored any more. [`Bridge::start_again`] goes on.
     pub(crate) async fn crash(&mut self) {
@@ -255,8 +248,7 @@ impl Bridge {
         }
     }
 
-    /// Starts it again, over the same store, with keys of the configuration changed.
->>>>>>> 898d49e (Add a channel that pushes, its platform, and what they show)
+    /// Starts it again, over the same store, with keys of the configuration changed; an empty value takes one out.
     pub(crate) async fn start_again(&mut self, changes: &[(&str, &str)]) {
         self.stop().await;
         for (key, value) in changes {
