@@ -41,7 +41,6 @@ pub(crate) fn rules(config: &Config) -> Rules {
             max_side: pipeline.image.max_side,
             ..ImageLimits::default()
         },
-        fetch_concurrency: pipeline.fetch_concurrency as usize,
         send_concurrency: SENDS,
         resend_in_doubt: pipeline.ambiguous_send == AmbiguousSend::Resend,
         delivery_patience: DELIVERY,

@@ -103,7 +103,6 @@ impl App {
             deliver: deliver.clone(),
             dispatcher_beat: Beat::default(),
             store_beat: Beat::default(),
-            fetches: Semaphore::new(rules.fetch_concurrency),
             decodes: Arc::new(Semaphore::new(decoders())),
             rules,
             store: Arc::clone(&store),

@@ -1,9 +1,11 @@
 //! One unit per channel: built, its listeners supervised, its state reported. What goes wrong in one stops no other.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::FutureExt;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,7 +96,8 @@ impl Unit {
         let channel: Arc<dyn Channel> = (registration.build)(parsed, context)?;
         let ingress = Arc::clone(&channel).ingress();
         let max_age = section.max_age.map_or(*parts.config.pipeline.max_age, |age| *age);
-        let entry = ChannelEntry { channel, bot, lang: section.language, max_age };
+        let fetches = Arc::new(Semaphore::new(parts.config.pipeline.fetch_concurrency as usize));
+        let entry = ChannelEntry { channel, bot, lang: section.language, max_age, fetches };
         let (routes, listeners) = (ingress.routes, ingress.listeners);
         Ok(Self { id: id.clone(), state, reporter, entry: Some(entry), routes, listeners, stop })
     }
@@ -196,11 +199,12 @@ async fn run_under_lease(
     stop: &CancellationToken,
 ) -> Result<(), String> {
     let inner = stop.child_token();
-    let mut running = std::pin::pin!(listener.run(inner.clone()));
+    let running = AssertUnwindSafe(listener.run(inner.clone())).catch_unwind();
+    let mut running = std::pin::pin!(running);
     let mut renew = tokio::time::interval_at(Instant::now() + LEASE / 3, LEASE / 3);
     loop {
         tokio::select! {
-            ended = &mut running => return ended,
+            ended = &mut running => return ended.unwrap_or_else(|_| Err("the listener panicked".to_owned())),
             _ = renew.tick() => match store.lease(name, holder, LEASE).await {
                 Ok(Some(kept)) if kept == token => {}
                 Ok(_) => {
@@ -210,5 +214,61 @@ async fn run_under_lease(
                 Err(error) => tracing::warn!(%channel, %error, "a listener's lease cannot be renewed now"),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use tokio_util::sync::CancellationToken;
+
+    use super::supervise;
+    use crate::contract::channel::{ChannelState, Listener, StateReporter};
+    use crate::contract::store::Store;
+    use crate::stores::sqlite::{SqliteOptions, SqliteStore};
+
+    /// Panics, then works.
+    struct Shaky {
+        runs: u32,
+        state: StateReporter,
+    }
+
+    #[async_trait]
+    impl Listener for Shaky {
+        fn name(&self) -> String {
+            "shaky".to_owned()
+        }
+
+        async fn run(&mut self, stop: CancellationToken) -> Result<(), String> {
+            self.runs += 1;
+            assert!(self.runs > 1, "asked to panic");
+            self.state.set(ChannelState::Connected);
+            stop.cancelled().await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_panics_is_reported_and_started_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = SqliteStore::open(folder.path().join("s.db"), SqliteOptions::default()).unwrap();
+        let (reporter, mut state) = StateReporter::new();
+        let stop = CancellationToken::new();
+        let listener = Box::new(Shaky { runs: 0, state: reporter.clone() });
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { supervise(&*store, &"page".into(), listener, &reporter, stop).await }
+        });
+        let seen = async {
+            state.wait_for(|state| matches!(state, ChannelState::Reconnecting { why } if why.contains("panicked"))).await.unwrap();
+            state.wait_for(|state| *state == ChannelState::Connected).await.unwrap();
+        };
+        tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap();
+        stop.cancel();
+        running.await.unwrap();
+        assert_eq!(*state.borrow(), ChannelState::Stopped);
     }
 }

@@ -35,7 +35,7 @@ pub struct Pipeline {
     /// Waiting turns kept in memory; further ones are read back from the store when their time comes.
     #[schemars(range(min = 100, max = 10_000_000))]
     pub window: u32,
-    /// Pictures fetched from platforms at once.
+    /// Pictures fetched at once, per channel.
     #[schemars(range(min = 1, max = 1_000))]
     pub fetch_concurrency: u32,
     /// What to do with a send of unknown outcome where the platform cannot tell a double.

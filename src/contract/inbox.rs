@@ -13,7 +13,7 @@ use crate::contract::store::{Accepted, NewEvent, Result, Store, StoreError};
 use crate::model::capabilities::Overflow;
 use crate::model::turn::{Reason, Turn};
 use crate::model::uid::UidTemplate;
-use crate::model::{BotName, ChannelId, Contact, ContactKey, Incoming, Scope, Secret, TurnId};
+use crate::model::{BotName, ChannelId, Contact, ContactKey, InboundEvent, Incoming, Scope, Secret, TurnId};
 
 /// What the dispatcher is told after a commit.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl InboxWriter {
         let mut new = Vec::with_capacity(events.len());
         for incoming in events {
             let contact = ContactKey::new(inner.rules.scope, &incoming.sender);
-            match (self.over_rate(&contact), inner.rules.overflow) {
+            match (self.over_rate(&contact, &incoming), inner.rules.overflow) {
                 (Some(wait), Overflow::Refuse) => {
                     receipts.push(Some(Receipt::Refused { reason: Reason::RateLimited, retry_after: wait }));
                 }
@@ -208,9 +208,14 @@ impl InboxWriter {
         }
     }
 
-    /// How long the contact must wait, if it writes faster than its rate.
-    fn over_rate(&self, contact: &ContactKey) -> Option<Duration> {
+    /// How long the contact must wait, if it writes faster than its rate. Only what asks for an answer counts: talk among
+    /// people uses nobody's rate up.
+    fn over_rate(&self, contact: &ContactKey, incoming: &Incoming) -> Option<Duration> {
+        use InboundEvent::{Command, Interaction, Message};
         let limiter = self.0.limiter.as_ref()?;
+        if !incoming.addressed || !matches!(incoming.event, Message(_) | Command { .. } | Interaction { .. }) {
+            return None;
+        }
         if self.0.events.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             limiter.retain_recent();
         }

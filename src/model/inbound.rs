@@ -87,8 +87,10 @@ pub enum MediaPlace {
     Stored(MediaId),
     /// At the platform: a reference that the channel can fetch again, not a link that expires.
     Remote(String),
-    /// Nowhere worth fetching: a kind of media that the chatbot cannot take.
+    /// Nowhere worth fetching: a kind of media that the chatbot cannot take, or gone.
     Absent,
+    /// At the platform, and larger than what is read.
+    TooLarge,
 }
 
 /// What kind of thing it is. Only images are asked about; for the others the sender is told what the bot can read.

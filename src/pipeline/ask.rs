@@ -82,8 +82,8 @@ pub(crate) async fn ask_one(
     }
     let image = match question {
         Question::Talk { .. } => None,
-        Question::Vision { image: None, .. } => return AskEnd::Settled(AskState::Failed(Reason::MediaUnavailable)),
-        Question::Vision { image: Some(id), .. } => match prepare(shared, turn, *id).await {
+        Question::Vision { image: Err(reason), .. } => return AskEnd::Settled(AskState::Failed(*reason)),
+        Question::Vision { image: Ok(id), .. } => match prepare(shared, turn, *id).await {
             Ok(Ok(ready)) => Some(ready),
             Ok(Err(reason)) => return AskEnd::Settled(AskState::Failed(reason)),
             Err(error) => return error.into(),

@@ -1,69 +1,86 @@
-//! Makes the platform calls: strictly in sequence per target, many targets at once, within each scope's pauses.
+//! Brings outbox rows to their senders: strictly in sequence per target, many targets at once. [`send`](super::send)
+//! carries a single row.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::contract::channel::SendError;
-use crate::contract::store::{OutboxRow, SendResult, StoreError};
+use crate::contract::store::{OutboxRow, StoreError};
 use crate::model::ChannelId;
+use crate::model::outbound::Lane;
 use crate::pipeline::backlog::Backlog;
-use crate::pipeline::judge::{judge, rest_notice, tell};
-use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
-
-type LaneKey = (ChannelId, Arc<str>);
+use crate::pipeline::lanes::{LaneKey, Lanes, Pauses};
+use crate::pipeline::retry::Backoff;
+use crate::pipeline::send::Carried;
+use crate::pipeline::shared::{Rules, Shared};
 
 /// Rows read from the store at once.
 const PAGE: usize = 512;
 
-/// A single call that takes longer than this is counted as ambiguous.
-const SEND_TIMEOUT: Duration = Duration::from_secs(120);
+/// Of the calls that a channel makes at once, bulk has at most one in so many: a broadcast leaves room for answers.
+const BULK_SHARE: usize = 4;
 
-#[derive(Default)]
-struct Lane {
-    rows: VecDeque<OutboxRow>,
-    /// A worker sends, or a turn has reserved the place of the first row.
-    busy: bool,
-}
+/// The wait of a row before which the store has another one that memory does not know yet.
+const BLOCKED: Backoff = Backoff { min: Duration::from_millis(10), max: Duration::from_secs(1) };
 
-struct State {
-    lanes: HashMap<LaneKey, Lane>,
-    queued: usize,
+pub(super) struct State {
+    pub(super) lanes: Lanes,
+    pub(super) pauses: Pauses,
     backlog: Backlog,
     newest: i64,
-    /// Until when a rate scope of a channel is to be left alone.
-    pauses: HashMap<(ChannelId, String), Instant>,
-    sends: HashMap<ChannelId, Arc<Semaphore>>,
+    slots: HashMap<ChannelId, Slots>,
 }
 
-struct Inner {
+/// How many calls a channel may make at once.
+#[derive(Clone)]
+struct Slots {
+    all: Arc<Semaphore>,
+    bulk: Arc<Semaphore>,
+}
+
+/// The right to make one call.
+pub(super) struct Slot {
+    _all: OwnedSemaphorePermit,
+    _bulk: Option<OwnedSemaphorePermit>,
+}
+
+/// A row that is committed as being sent, with the right to send it.
+pub(super) struct Claimed {
+    pub(super) row: OutboxRow,
+    pub(super) slot: Slot,
+}
+
+pub(super) struct Inner {
     state: Mutex<State>,
     shared: Mutex<Weak<Shared>>,
-    /// An action was committed that has not been rendered.
+    /// An action was committed that has not been rendered, or the store knows more than memory.
     spoken: Arc<Notify>,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
 /// The delivery stage. Cheap to clone.
 #[derive(Clone)]
-pub struct Deliver(Arc<Inner>);
+pub struct Deliver(pub(super) Arc<Inner>);
 
 /// The place of the next row of an idle target: its first row may be committed as claimed. Given back when dropped.
 pub struct Reservation {
     deliver: Deliver,
-    key: Option<LaneKey>,
+    held: Option<(LaneKey, Slot)>,
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.deliver.release_lane(&key);
+        if let Some((key, _)) = self.held.take()
+            && self.deliver.state().lanes.release(&key)
+        {
+            self.deliver.spawn_worker(key, None);
         }
     }
 }
@@ -71,12 +88,11 @@ impl Drop for Reservation {
 impl Deliver {
     pub fn new(stop: CancellationToken) -> Self {
         let state = State {
-            lanes: HashMap::new(),
-            queued: 0,
+            lanes: Lanes::default(),
+            pauses: Pauses::default(),
             backlog: Backlog::at_start(),
             newest: 0,
-            pauses: HashMap::new(),
-            sends: HashMap::new(),
+            slots: HashMap::new(),
         };
         Self(Arc::new(Inner {
             state: Mutex::new(state),
@@ -92,48 +108,65 @@ impl Deliver {
         Arc::clone(&self.0.spoken)
     }
 
-    /// Reserves the place of the next row of a target, if nothing is queued or under way for it.
-    pub(crate) fn reserve(&self, channel: &ChannelId, target: &Arc<str>) -> Option<Reservation> {
+    /// Gives the stage what it shares with the others; needed before anything is pushed.
+    pub fn attach(&self, shared: &Arc<Shared>) {
+        *self.0.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(shared);
+    }
+
+    /// Reserves the place of the next row of a target, if that row would be sent at once: nothing is queued or under way
+    /// for it, none of its scopes is paused, and there is room for a call. A row that is committed as claimed and then
+    /// waits would be taken for an open send after a crash.
+    pub(crate) fn reserve(&self, channel: &ChannelId, target: &Arc<str>, scopes: &[String]) -> Option<Reservation> {
+        if self.0.stop.is_cancelled() {
+            return None;
+        }
         let key = (channel.clone(), Arc::clone(target));
+        let shared = self.shared()?;
         let mut state = self.state();
-        if !state.backlog.is_live() {
+        if !state.backlog.is_live() || state.pauses.until(channel, scopes, Instant::now()).is_some() {
             return None;
         }
-        let lane = state.lanes.entry(key.clone()).or_default();
-        if lane.busy || !lane.rows.is_empty() {
-            return None;
-        }
-        lane.busy = true;
-        Some(Reservation { deliver: self.clone(), key: Some(key) })
+        let all = state.slots(channel, &shared.rules).all.try_acquire_owned().ok()?;
+        state
+            .lanes
+            .reserve(&key)
+            .then(|| Reservation { deliver: self.clone(), held: Some((key, Slot { _all: all, _bulk: None })) })
     }
 
     /// Takes rows after their commit. With a reservation the first row is claimed already.
     pub(crate) fn push(&self, rows: Vec<OutboxRow>, reservation: Option<Reservation>) {
         let mut rows = rows.into_iter();
-        if let Some(mut reservation) = reservation
-            && let Some(first) = rows.next()
+        let claimed = reservation.and_then(|mut reservation| {
+            let row = rows.next()?;
+            reservation.held.take().map(|(key, slot)| (key, Claimed { row, slot }))
+        });
+        let mut idle = Vec::new();
         {
-            if let Some(key) = reservation.key.take() {
-                self.spawn_worker(key, Some(first));
+            let mut state = self.state();
+            let window = self.window();
+            for row in rows {
+                if !state.backlog.is_live() {
+                    state.backlog.skip(row.seq);
+                } else if state.lanes.queued() >= window {
+                    let newest = state.newest;
+                    state.backlog.fall_behind(newest);
+                    state.backlog.skip(row.seq);
+                } else {
+                    state.newest = state.newest.max(row.seq);
+                    idle.extend(state.lanes.add(row));
+                }
             }
         }
-        for row in rows {
-            let mut state = self.state();
-            if !state.backlog.is_live() {
-                state.backlog.skip(row.seq);
-                continue;
-            }
-            if state.queued >= self.window() {
-                let newest = state.newest;
-                state.backlog.fall_behind(newest);
-                state.backlog.skip(row.seq);
-                continue;
-            }
-            self.queue(&mut state, row);
+        // The rows behind it are in their lane by now, so that the claim of the next one can ride along.
+        if let Some((key, claimed)) = claimed {
+            self.spawn_worker(key, Some(claimed));
+        }
+        for key in idle {
+            self.spawn_worker(key, None);
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,44 +178,10 @@ impl Deliver {
         self.shared().map_or(usize::MAX, |shared| shared.rules.window)
     }
 
-    fn queue(&self, state: &mut State, row: OutboxRow) {
-        let key = (row.channel.clone(), Arc::clone(&row.target.key));
-        state.newest = state.newest.max(row.seq);
-        let lane = state.lanes.entry(key.clone()).or_default();
-        if lane.rows.iter().any(|known| known.seq == row.seq) {
-            return;
-        }
-        let place = lane.rows.partition_point(|earlier| earlier.seq < row.seq);
-        lane.rows.insert(place, row);
-        let idle = !std::mem::replace(&mut lane.busy, true);
-        state.queued += 1;
-        if idle {
-            self.spawn_worker(key, None);
-        }
-    }
-
-    fn spawn_worker(&self, key: LaneKey, claimed: Option<OutboxRow>) {
+    fn spawn_worker(&self, key: LaneKey, claimed: Option<Claimed>) {
         let Some(shared) = self.shared() else { return };
         let deliver = self.clone();
-        self.0.tasks.spawn(async move { deliver.work(shared, key, claimed).await });
-    }
-
-    /// Ends a reservation or a worker: a lane that got rows meanwhile gets a new worker.
-    fn release_lane(&self, key: &LaneKey) {
-        let mut state = self.state();
-        if let Some(lane) = state.lanes.get_mut(key) {
-            if lane.rows.is_empty() {
-                state.lanes.remove(key);
-            } else {
-                drop(state);
-                self.spawn_worker(key.clone(), None);
-            }
-        }
-    }
-
-    /// Gives the stage what it shares with the others; needed before anything is pushed.
-    pub fn attach(&self, shared: &Arc<Shared>) {
-        *self.0.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(shared);
+        self.0.tasks.spawn(async move { deliver.work(&shared, &key, claimed).await });
     }
 
     /// Reads the backlog and renders what was spoken, until `stop`; then waits for the calls under way, at most `grace`.
@@ -215,235 +214,154 @@ impl Deliver {
 
     /// One round of reading. `true`: there is more to read at once.
     async fn catch_up(&self, shared: &Shared) -> Result<bool, StoreError> {
-        for spoken in shared.store.unrendered(PAGE).await? {
-            let Some(entry) = shared.channel(&spoken.channel) else { continue };
-            let calls = entry.channel.render(&spoken.what, &spoken.target);
-            let rows = shared.store.rendered(spoken.action, calls).await?;
-            self.push(rows, None);
-        }
+        let more_spoken = self.render_spoken(shared).await?;
         let (live, after, room) = {
             let state = self.state();
-            (state.backlog.is_live(), state.backlog.after(), state.queued <= self.window() / 2)
+            (state.backlog.is_live(), state.backlog.after(), state.lanes.queued() <= self.window() / 2)
         };
-        let (rows, full) = if live {
-            (shared.store.foreign_rows(PAGE).await?, false)
-        } else if room {
-            let rows = shared.store.sendable(after, PAGE).await?;
-            let full = rows.len() == PAGE;
-            self.state().backlog.page(rows.last().map(|row| row.seq), full);
-            (rows, full)
-        } else {
+        if live {
+            let rows = shared.store.foreign_rows(PAGE).await?;
+            self.take(shared, &mut self.state(), rows);
+            return Ok(more_spoken);
+        }
+        if !room {
             return Ok(false);
-        };
+        }
+        let rows = shared.store.sendable(after, PAGE).await?;
+        let full = rows.len() == PAGE;
         let mut state = self.state();
+        // In one breath: a row committed later must not find the backlog live and its lane empty.
+        state.backlog.page(after, rows.last().map(|row| row.seq), full);
+        let behind = !state.backlog.is_live();
+        self.take(shared, &mut state, rows);
+        Ok(full || behind || more_spoken)
+    }
+
+    /// Queues rows that were read. Work of a channel that left the configuration is kept in the store.
+    fn take(&self, shared: &Shared, state: &mut State, rows: Vec<OutboxRow>) {
         for row in rows {
-            // Work of a channel that left the configuration is kept in the store.
             if shared.channel(&row.channel).is_some() {
-                self.queue(&mut state, row);
+                state.newest = state.newest.max(row.seq);
+                if let Some(key) = state.lanes.add(row) {
+                    self.spawn_worker(key, None);
+                }
             }
         }
-        Ok(full || !state.backlog.is_live())
+    }
+
+    /// Renders a page of what was spoken. `true`: there may be more.
+    async fn render_spoken(&self, shared: &Shared) -> Result<bool, StoreError> {
+        let page = shared.store.unrendered(PAGE).await?;
+        let (full, mut any) = (page.len() == PAGE, false);
+        for spoken in page {
+            let Some(entry) = shared.channel(&spoken.channel) else { continue };
+            // One that makes its channel panic would stop the whole stage, now and at every start.
+            let calls = catch_unwind(AssertUnwindSafe(|| entry.channel.render(&spoken.what, &spoken.target)));
+            let calls = calls.unwrap_or_else(|_| {
+                tracing::error!(channel = %spoken.channel, action = spoken.action, "an announcement made its channel panic; it is dropped");
+                metrics::counter!("bridge_sends_total", "channel" => spoken.channel.as_str().to_owned(), "result" => "poisoned").increment(1);
+                Vec::new()
+            });
+            self.push(shared.store.rendered(spoken.action, calls).await?, None);
+            any = true;
+        }
+        Ok(full && any)
     }
 
     /// Sends the rows of one target, one after the other, until there are none.
-    async fn work(&self, shared: Arc<Shared>, key: LaneKey, claimed: Option<OutboxRow>) {
-        let mut claimed = claimed;
+    async fn work(&self, shared: &Arc<Shared>, key: &LaneKey, mut claimed: Option<Claimed>) {
+        let mut blocked = 0;
         while !self.0.stop.is_cancelled() {
-            let (row, is_claimed) = match claimed.take() {
-                Some(row) => (row, true),
-                None => match self.pop(&key) {
-                    Some(row) => (row, false),
+            let (row, slot) = match claimed.take() {
+                Some(Claimed { row, slot }) => (row, Some(slot)),
+                None => match self.pop(key) {
+                    Some(row) => (row, None),
                     None => return,
                 },
             };
             let Some(entry) = shared.channel(&row.channel) else { continue };
-            claimed = self.send(&shared, &entry, row, is_claimed).await;
+            match self.carry(shared, &entry, key, row, slot).await {
+                Carried::Ended { next } => {
+                    blocked = 0;
+                    claimed = next;
+                }
+                Carried::Blocked(row) => {
+                    // Two turns end at once, and the later one's row came first: the earlier one's is on its way. If it
+                    // does not come, the store is read for it.
+                    self.state().lanes.put_back(key, row);
+                    blocked += 1;
+                    if blocked > 1 && u32::is_power_of_two(blocked) {
+                        self.fall_behind(0);
+                    }
+                    self.pause_for(BLOCKED.delay(blocked, 1.0)).await;
+                }
+            }
+        }
+        if let Some(Claimed { row, .. }) = claimed {
+            self.hand_back(shared, &row).await;
         }
         // Stopping: what is left is in the store.
-        self.state().lanes.remove(&key);
+        self.state().lanes.abandon(key);
     }
 
-    /// The next row; with none the lane becomes idle in the same breath, so that no row can slip in between.
     fn pop(&self, key: &LaneKey) -> Option<OutboxRow> {
-        let mut state = self.state();
-        let row = state.lanes.get_mut(key).and_then(|lane| lane.rows.pop_front());
-        match row {
-            Some(row) => {
-                state.queued -= 1;
-                Some(row)
-            }
-            None => {
-                state.lanes.remove(key);
-                None
-            }
+        self.state().lanes.pop(key)
+    }
+
+    /// Sleeps, but not beyond the stop.
+    async fn pause_for(&self, delay: Duration) {
+        tokio::select! {
+            () = self.0.stop.cancelled() => {}
+            () = tokio::time::sleep(delay) => {}
         }
     }
 
-    /// Sends one row until it has ended. Answers the next row if its claim rode along.
-    async fn send(&self, shared: &Arc<Shared>, entry: &ChannelEntry, mut row: OutboxRow, mut is_claimed: bool) -> Option<OutboxRow> {
-        let key = (row.channel.clone(), Arc::clone(&row.target.key));
-        let mut due = Instant::now() + row.due_in;
+    /// Waits until the row is due, none of its scopes is paused, and there is room for a call. `None`: stopping.
+    pub(super) async fn admit(&self, shared: &Shared, row: &OutboxRow, due: Instant) -> Option<Slot> {
         loop {
-            if !self.wait_for_turn(&row, due).await {
-                return None;
-            }
-            let permits = Arc::clone(self.state().sends.entry(row.channel.clone()).or_insert_with(|| Arc::new(Semaphore::new(shared.rules.send_concurrency))));
-            let Ok(_permit) = permits.acquire().await else { return None };
-            if !std::mem::take(&mut is_claimed) {
-                match self.patiently(|| shared.store.claim_send(row.seq, shared.claim)).await? {
-                    true => {}
-                    // Ended, expired, or behind a row that is not in memory: the store knows.
-                    false => {
-                        self.fall_behind(row.seq - 1);
-                        return None;
-                    }
-                }
-            }
-            let result = self.call(shared, entry, &row).await;
-            let (again, next) = match &result {
-                SendResult::Retry { delay, .. } => (Some(*delay), None),
-                SendResult::Plain => (Some(Duration::ZERO), None),
-                SendResult::Sent { .. } => (None, self.peek(&key)),
-                _ => (None, None),
+            let (until, slots) = {
+                let mut state = self.state();
+                let paused = state.pauses.until(&row.channel, &row.scopes, Instant::now());
+                (paused.map_or(due, |paused| paused.max(due)), state.slots(&row.channel, &shared.rules))
             };
-            tell(&row, &result);
-            let finished = self.patiently(|| shared.store.finish_send(row.seq, shared.claim, result.clone(), next)).await?;
-            match (&result, again) {
-                (SendResult::Plain, _) => {
-                    row.payload = row.plain.take().unwrap_or_default();
-                    due = Instant::now();
-                }
-                (SendResult::Retry { spent, in_doubt, delay, .. }, _) => {
-                    row.attempts += 1;
-                    row.spent += *spent;
-                    row.in_doubt |= *in_doubt;
-                    due = Instant::now() + *delay;
-                }
-                (SendResult::GiveUp { .. }, _) => {
-                    let action = row.action;
-                    self.forget(&key, |queued| queued.action == action);
-                    return finished.notice.map(|notice| self.front(&key, notice)).and(None);
-                }
-                (SendResult::TargetGone { .. } | SendResult::Migrated { .. }, _) => {
-                    self.forget(&key, |_| true);
-                    self.fall_behind(row.seq - 1);
-                    return None;
-                }
-                _ => return if finished.next_claimed { self.pop(&key) } else { None },
-            }
-        }
-    }
-
-    /// Waits until the row is due and none of its scopes is paused. `false`: stopping.
-    async fn wait_for_turn(&self, row: &OutboxRow, due: Instant) -> bool {
-        loop {
-            let until = {
-                let state = self.state();
-                let paused = row.scopes.iter().filter_map(|scope| state.pauses.get(&(row.channel.clone(), scope.clone())).copied());
-                paused.chain([due]).max().unwrap_or(due)
-            };
-            if until <= Instant::now() {
-                return true;
-            }
             tokio::select! {
-                () = self.0.stop.cancelled() => return false,
+                () = self.0.stop.cancelled() => return None,
                 () = tokio::time::sleep_until(until) => {}
             }
-        }
-    }
-
-    /// Repeats a change of the store until it is made; `None` when the row is no longer ours.
-    async fn patiently<T, F>(&self, mut change: impl FnMut() -> F) -> Option<T>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let mut tries = 0;
-        loop {
-            match change().await {
-                Ok(done) => return Some(done),
-                Err(StoreError::Unavailable(error)) if !self.0.stop.is_cancelled() => {
-                    tracing::error!(error, "a delivery cannot be stored; trying again");
-                    tokio::time::sleep(Rules::STORE_BACKOFF.delay(tries, 1.0)).await;
-                    tries += 1;
-                }
-                Err(error) => {
-                    if !matches!(error, StoreError::LeaseLost) {
-                        tracing::error!(%error, "a delivery cannot be stored");
-                    }
-                    return None;
-                }
-            }
-        }
-    }
-
-    async fn call(&self, shared: &Shared, entry: &ChannelEntry, row: &OutboxRow) -> SendResult {
-        let capabilities = entry.channel.capabilities();
-        if row.in_doubt {
-            let deduped = match (capabilities.dedupes_sends, row.first_sent_ago) {
-                (Some(window), Some(ago)) => ago < window,
-                _ => false,
+            let room = async {
+                let bulk = match row.lane {
+                    Lane::Bulk => Some(slots.bulk.acquire_owned().await.ok()?),
+                    Lane::Reply => None,
+                };
+                Some(Slot { _all: slots.all.acquire_owned().await.ok()?, _bulk: bulk })
             };
-            metrics::counter!("bridge_sends_in_doubt_total", "channel" => row.channel.as_str().to_owned()).increment(1);
-            if !deduped && !shared.rules.resend_in_doubt {
-                let error = "an earlier send may have arrived".to_owned();
-                return SendResult::GiveUp { reason: "in_doubt", error, notice: None };
+            let slot = tokio::select! {
+                () = self.0.stop.cancelled() => return None,
+                slot = room => slot?,
+            };
+            // While it waited for room, the platform may have asked for a pause.
+            if self.state().pauses.until(&row.channel, &row.scopes, Instant::now()).is_none() {
+                return Some(slot);
             }
         }
-        let began = Instant::now();
-        let sent = tokio::time::timeout(SEND_TIMEOUT, entry.channel.send(row)).await;
-        let took = began.elapsed();
-        metrics::histogram!("bridge_turn_delivery_seconds").record(took);
-        let error = match sent {
-            Ok(Ok(receipt)) => {
-                for (scope, pause) in receipt.pauses {
-                    self.pause(&row.channel, scope, pause);
-                }
-                return SendResult::Sent { ids: receipt.ids };
-            }
-            Ok(Err(error)) => error,
-            Err(_) => SendError::Ambiguous(format!("no answer within {SEND_TIMEOUT:?}")),
-        };
-        let judged = judge(row, error, &shared.rules, took, fastrand::f64(), || rest_notice(shared, entry, row));
-        if let Some((scope, pause)) = judged.pause {
-            self.pause(&row.channel, scope, pause);
-        }
-        judged.result
-    }
-
-    fn pause(&self, channel: &ChannelId, scope: String, pause: Duration) {
-        let now = Instant::now();
-        let mut state = self.state();
-        if state.pauses.len() > 1_024 {
-            state.pauses.retain(|_, until| *until > now);
-        }
-        let until = state.pauses.entry((channel.clone(), scope)).or_insert(now);
-        *until = (*until).max(now + pause);
     }
 
     /// The store knows better than memory: read again from there.
-    fn fall_behind(&self, after: i64) {
+    pub(super) fn fall_behind(&self, after: i64) {
         self.state().backlog.fall_behind(after);
         self.0.spoken.notify_one();
     }
+}
 
-    fn peek(&self, key: &LaneKey) -> Option<i64> {
-        let state = self.state();
-        let next = state.lanes.get(key)?.rows.front()?;
-        (next.due_in.is_zero() && !next.in_doubt).then_some(next.seq)
-    }
-
-    fn front(&self, key: &LaneKey, row: OutboxRow) {
-        let mut state = self.state();
-        state.queued += 1;
-        state.lanes.entry(key.clone()).or_default().rows.push_front(row);
-    }
-
-    fn forget(&self, key: &LaneKey, which: impl Fn(&OutboxRow) -> bool) {
-        let mut state = self.state();
-        let Some(lane) = state.lanes.get_mut(key) else { return };
-        let before = lane.rows.len();
-        lane.rows.retain(|row| !which(row));
-        let gone = before - lane.rows.len();
-        state.queued -= gone;
+impl State {
+    fn slots(&mut self, channel: &ChannelId, rules: &Rules) -> Slots {
+        let slots = self.slots.entry(channel.clone()).or_insert_with(|| Slots {
+            all: Arc::new(Semaphore::new(rules.send_concurrency)),
+            bulk: Arc::new(Semaphore::new((rules.send_concurrency / BULK_SHARE).max(1))),
+        });
+        slots.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

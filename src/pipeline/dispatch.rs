@@ -195,9 +195,10 @@ impl Dispatcher {
     }
 
     async fn read_page(&mut self) {
-        let page = self.shared.store.runnable(self.backlog.after(), PAGE).await;
+        let after = self.backlog.after();
+        let page = self.shared.store.runnable(after, PAGE).await;
         let Some(page) = self.read_or_wait(page) else { return };
-        self.backlog.page(page.last().map(|turn| turn.seq), page.len() == PAGE);
+        self.backlog.page(after, page.last().map(|turn| turn.seq), page.len() == PAGE);
         for turn in page {
             self.take(Box::new(turn));
         }

@@ -1,13 +1,16 @@
 //! What the end of a platform call means for its row.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::channel::SendError;
 use crate::contract::store::{OutboxRow, SendResult};
+use crate::model::Lang;
 use crate::model::outbound::{OutboundAction, Rendered};
 use crate::model::texts::Text;
-use crate::pipeline::retry::Next;
+use crate::pipeline::lanes::Pauses;
+use crate::pipeline::retry::{Backoff, Next};
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
 
 /// The judgement of a failed call.
@@ -17,8 +20,8 @@ pub(crate) struct Judged {
     pub(crate) pause: Option<(String, Duration)>,
 }
 
-/// How long rows wait when the platform refuses the channel's credentials.
-const REFUSED_CREDENTIALS: Duration = Duration::from_secs(30);
+/// How long a channel waits whose credentials the platform refuses.
+const REFUSED_CREDENTIALS: Backoff = Backoff { min: Duration::from_secs(1), max: Duration::from_secs(60) };
 
 /// Marks the row of a notice about an undeliverable rest, so that its own rejection makes no further notice.
 const NOTICE_SCOPE: &str = "bridge:notice";
@@ -66,16 +69,21 @@ pub(crate) fn judge(
         },
         SendError::TargetGone { .. } => SendResult::TargetGone { reason: "target_gone" },
         SendError::Migrated { to } => SendResult::Migrated { to },
-        SendError::Unauthorized { .. } => wait(REFUSED_CREDENTIALS),
+        SendError::Unauthorized { .. } => {
+            // No call of the channel would fare better.
+            let delay = REFUSED_CREDENTIALS.delay(row.attempts, 1.0);
+            pause = Some((Pauses::CHANNEL.to_owned(), delay));
+            wait(delay)
+        }
     };
     Judged { result, pause }
 }
 
 /// The notice that the rest of an answer could not be delivered.
-pub(crate) fn rest_notice(shared: &Shared, entry: &ChannelEntry, row: &OutboxRow) -> Option<Rendered> {
-    let text = shared.text(entry.lang, Text::RestUndeliverable);
-    let mut calls = entry.channel.render(&OutboundAction::notice(text, None), &row.target).into_iter();
-    let mut notice = calls.next()?;
+pub(crate) fn rest_notice(shared: &Shared, entry: &ChannelEntry, row: &OutboxRow, lang: Lang) -> Option<Rendered> {
+    let action = OutboundAction::notice(shared.text(lang, Text::RestUndeliverable), None);
+    let calls = catch_unwind(AssertUnwindSafe(|| entry.channel.render(&action, &row.target)));
+    let mut notice = calls.ok()?.into_iter().next()?;
     notice.scopes.push(NOTICE_SCOPE.to_owned());
     Some(notice)
 }
@@ -122,6 +130,7 @@ mod tests {
     use crate::contract::store::{OutboxRow, SendResult};
     use crate::model::outbound::{Lane, Rendered, Target};
     use crate::pipeline::images::ImageLimits;
+    use crate::pipeline::lanes::Pauses;
     use crate::pipeline::retry::{Backoff, Patience};
     use crate::pipeline::shared::Rules;
 
@@ -135,7 +144,6 @@ mod tests {
             recovery_window: Duration::ZERO,
             max_age: Duration::ZERO,
             images: ImageLimits::default(),
-            fetch_concurrency: 1,
             send_concurrency: 1,
             resend_in_doubt: true,
             delivery_patience: patience,
@@ -191,9 +199,27 @@ mod tests {
     }
 
     #[test]
+    fn refused_credentials_pause_the_whole_channel_longer_each_time_and_bury_nothing() {
+        let judged = |attempts| {
+            let mut row = row(None);
+            (row.attempts, row.spent) = (attempts, Duration::from_secs(100_000));
+            judge(&row, SendError::Unauthorized { reason: "no".into() }, &rules(), Duration::ZERO, 1.0, || None)
+        };
+        let pause = |seconds| Some((Pauses::CHANNEL.to_owned(), Duration::from_secs(seconds)));
+        assert_eq!((judged(0).pause, judged(3).pause, judged(99).pause), (pause(1), pause(8), pause(60)));
+        assert!(matches!(judged(99).result, SendResult::Retry { spent: Duration::ZERO, .. }));
+    }
+
+    #[test]
     fn only_an_ambiguous_call_leaves_doubt_and_patience_ends() {
-        assert!(matches!(result(&row(None), SendError::Ambiguous("?".into())), SendResult::Retry { in_doubt: true, .. }));
-        assert!(matches!(result(&row(None), SendError::Transient("?".into())), SendResult::Retry { in_doubt: false, .. }));
+        assert!(matches!(
+            result(&row(None), SendError::Ambiguous("?".into())),
+            SendResult::Retry { in_doubt: true, .. }
+        ));
+        assert!(matches!(
+            result(&row(None), SendError::Transient("?".into())),
+            SendResult::Retry { in_doubt: false, .. }
+        ));
         let mut tired = row(None);
         tired.spent = Duration::from_secs(600);
         assert!(matches!(result(&tired, SendError::Transient("?".into())), SendResult::Dead { .. }));

@@ -2,7 +2,8 @@
 //!
 //! [`dispatch`] decides which turn runs when ([`schedule`] is its pure part), [`work`] carries one turn through (media
 //! from [`fetch`], calls in [`ask`], [`recover`] after an ambiguous one, [`commands`]), [`plan`] decides what is said,
-//! [`deliver`] makes the platform calls ([`judge`] says what their failures mean), [`sweep`] forgets. [`retry`] and [`breaker`] hold the decisions about failures.
+//! [`deliver`] brings each target's calls to their sender in order ([`lanes`] is its pure part), [`send`] makes them
+//! ([`judge`] says what their failures mean), [`sweep`] forgets. [`retry`] and [`breaker`] hold the decisions about failures.
 
 pub mod ask;
 pub mod backlog;
@@ -16,10 +17,12 @@ pub mod fetch;
 pub mod history;
 pub mod images;
 pub mod judge;
+pub mod lanes;
 pub mod plan;
 pub mod recover;
 pub mod retry;
 pub mod schedule;
+pub mod send;
 pub mod shared;
 pub mod sweep;
 pub mod typing;

@@ -30,8 +30,6 @@ pub struct Rules {
     pub recovery_window: Duration,
     pub max_age: Duration,
     pub images: ImageLimits,
-    /// Media fetched at once.
-    pub fetch_concurrency: usize,
     /// Platform calls at once, per channel.
     pub send_concurrency: usize,
     pub resend_in_doubt: bool,
@@ -53,6 +51,8 @@ pub struct ChannelEntry {
     pub bot: BotName,
     pub lang: Lang,
     pub max_age: Duration,
+    /// Bounds the media fetched at once.
+    pub fetches: Arc<Semaphore>,
 }
 
 pub type Channels = HashMap<ChannelId, ChannelEntry>;
@@ -94,7 +94,6 @@ pub struct Shared {
     /// When the dispatcher last went round, and when the store last answered.
     pub dispatcher_beat: Beat,
     pub store_beat: Beat,
-    pub fetches: Semaphore,
     pub decodes: Arc<Semaphore>,
 }
 

@@ -16,7 +16,7 @@ use crate::pipeline::bots::BotRuntime;
 use crate::pipeline::commands;
 use crate::pipeline::deliver::Reservation;
 use crate::pipeline::dispatch::Head;
-use crate::pipeline::fetch::{FetchFailure, fetch_media};
+use crate::pipeline::fetch::{self, FetchFailure, fetch_media};
 use crate::pipeline::plan::{self, Question, Step};
 use crate::pipeline::retry::Next;
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
@@ -54,11 +54,8 @@ impl Work<'_> {
             Ok(contact) => contact,
             Err(error) => return store_trouble(turn, &error),
         };
-        let _typing = Typing::start(&self.entry.channel, &turn.target);
+        let mut typing = None;
         loop {
-            if let Err(failure) = fetch_media(shared, &self.entry, &mut turn).await {
-                return self.fetch_failed(turn, &contact, failure).await;
-            }
             let lang = shared.lang(&contact, &self.entry);
             let prompt = shared.text(lang, Text::ImagePrompt);
             let step = plan::step(&turn, &contact, shared.clock.now(), self.entry.max_age, prompt);
@@ -69,8 +66,17 @@ impl Work<'_> {
                     let done = commands::run(shared, &self.entry, &contact, command, &args).await;
                     return self.finish(turn, &contact, None, Outcome::Answered, Some((done.text, done.change))).await;
                 }
+                Step::Ask(_) if fetch::is_needed(&turn) => {
+                    typing.get_or_insert_with(|| Typing::start(&self.entry.channel, &turn.target));
+                    let began = Instant::now();
+                    if let Err(failure) = fetch_media(shared, &self.entry, &mut turn).await {
+                        return self.fetch_failed(turn, &contact, failure, began.elapsed()).await;
+                    }
+                    continue;
+                }
                 Step::Ask(questions) => questions,
             };
+            typing.get_or_insert_with(|| Typing::start(&self.entry.channel, &turn.target));
             match self.ask_all(&turn, &contact, &questions).await {
                 Asked::Answers { last, results } => return self.answered(turn, &contact, last, &results).await,
                 Asked::Stopped(n, AskEnd::Release { state, delay, spent }) => {
@@ -148,8 +154,8 @@ impl Work<'_> {
         };
         let said: Vec<Said> = action.into_iter().map(|action| plan::say(channel, &turn.target, action)).collect();
         let mut reservation = None;
-        if said.iter().any(|said| !said.calls.is_empty()) {
-            reservation = self.shared.deliver.reserve(&turn.channel, &turn.target.key);
+        if let Some(first) = said.iter().flat_map(|said| &said.calls).next() {
+            reservation = self.shared.deliver.reserve(&turn.channel, &turn.target.key, &first.scopes);
         }
         let finish = FinishTurn {
             seq: turn.seq,
@@ -253,15 +259,14 @@ impl Work<'_> {
         }
     }
 
-    async fn fetch_failed(&self, mut turn: Box<Turn>, contact: &Contact, failure: FetchFailure) -> Verdict {
+    async fn fetch_failed(&self, mut turn: Box<Turn>, contact: &Contact, failure: FetchFailure, took: Duration) -> Verdict {
         let error = match failure {
             FetchFailure::Store(error) => return store_trouble(turn, &error),
             FetchFailure::Later(error) => error,
         };
         tracing::info!(turn = %turn.id, channel = %turn.channel, error, "media cannot be fetched now");
-        let started = Instant::now();
         let patience = self.shared.rules.patience;
-        match patience.next(turn.attempts, turn.spent, started.elapsed(), None, fastrand::f64()) {
+        match patience.next(turn.attempts, turn.spent, took, None, fastrand::f64()) {
             Next::GiveUp => self.finish(turn, contact, None, Outcome::Dead(Reason::MediaUnavailable), None).await,
             Next::Again { delay, spent } => {
                 match self.shared.store.release_turn(turn.seq, self.shared.claim, None, delay, Some(spent)).await {

@@ -10,7 +10,7 @@ use crate::model::outbound::Target;
 use crate::model::{ChannelId, Contact, ContactId, ContactKey, Mode, uid};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::rows::{self, contact_columns};
-use crate::stores::sqlite::writer::{Tx, first};
+use crate::stores::sqlite::tx::{Tx, first};
 
 const BY_KEY: &str = concat!("SELECT ", contact_columns!(), " FROM contacts c WHERE c.channel = ?1 AND c.key = ?2");
 

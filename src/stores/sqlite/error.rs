@@ -30,3 +30,8 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
         StoreError::LeaseLost | StoreError::Changed | StoreError::NotFound(_) | StoreError::MediaFull { .. }
     )
 }
+
+pub(super) fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+

@@ -2,11 +2,10 @@
 //! exists already.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::contract::store::{Result, StoreError};
-use crate::stores::sqlite::schema::{APPLICATION_ID, LATEST};
 
 /// `<db><suffix>`.
 pub(super) fn beside(db: &Path, suffix: &str) -> PathBuf {
@@ -103,37 +102,4 @@ pub(super) fn is_missing(db: &Path) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(io_trouble(db, "read", &error)),
     }
-}
-
-/// Judges an existing file by its first hundred bytes, before SQLite may touch it.
-pub(super) fn inspect(db: &Path) -> Result<()> {
-    const MAGIC: &[u8] = b"SQLite format 3\0";
-    let mut header = [0_u8; 100];
-    let read = File::open(db).and_then(|mut file| file.read_exact(&mut header));
-    match read {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => header[0] = 0,
-        Err(error) => return Err(io_trouble(db, "read", &error)),
-    }
-    if !header.starts_with(MAGIC) {
-        let hint = "set `store.path` to another file; if this one was a store, it is damaged: restore a backup";
-        return Err(unusable(db, "is not a database", hint));
-    }
-    let number = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    if number(68) != APPLICATION_ID {
-        return Err(unusable(
-            db,
-            "is another application's database",
-            "set `store.path` to a file of the bridge's own",
-        ));
-    }
-    newer_is_refused(db, number(60))
-}
-
-pub(super) fn newer_is_refused(db: &Path, version: i32) -> Result<()> {
-    if version <= LATEST {
-        return Ok(());
-    }
-    let what = format!("was written by a newer bridge (schema {version}; this one knows up to {LATEST})");
-    Err(unusable(db, &what, "run the newer version again, or restore the backup that was made before it"))
 }

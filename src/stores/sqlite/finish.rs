@@ -14,7 +14,7 @@ use crate::model::{ChannelId, Contact, ContactId, TurnId};
 use crate::stores::sqlite::hold::{Hold, owned, record_ask};
 use crate::stores::sqlite::intake::refer;
 use crate::stores::sqlite::rows::{self, json, to_json};
-use crate::stores::sqlite::writer::{Effect, Tx};
+use crate::stores::sqlite::tx::{Effect, Tx};
 
 /// The end with what can be prepared before the writer's thread has it.
 pub(super) struct Prepared {

@@ -7,7 +7,7 @@ use crate::contract::store::{AskResult, ClaimToken, Result, StoreError};
 use crate::model::turn::TurnState;
 use crate::model::{ChannelId, ContactId, Timestamp, TurnId};
 use crate::stores::sqlite::rows::ask_columns;
-use crate::stores::sqlite::writer::Tx;
+use crate::stores::sqlite::tx::Tx;
 
 /// How a turn stands towards a claimant.
 pub(super) struct Hold {

@@ -15,7 +15,7 @@ use crate::model::{Contact, EventKey, MediaId, Timestamp, TurnId};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::contacts;
 use crate::stores::sqlite::rows::{json, to_json};
-use crate::stores::sqlite::writer::{Effect, Tx, first};
+use crate::stores::sqlite::tx::{Effect, Tx, first};
 
 /// An event with what can be prepared before the writer's thread has it.
 struct Prepared {

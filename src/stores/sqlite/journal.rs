@@ -8,7 +8,7 @@ use crate::contract::store::{Entry, Journal, Result, StoreError, Utterance};
 use crate::model::{ContactId, Timestamp, TurnId};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::rows::json;
-use crate::stores::sqlite::turns::limit_of;
+use crate::stores::sqlite::rows::limit_of;
 
 #[async_trait]
 impl Journal for SqliteStore {

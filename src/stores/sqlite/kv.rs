@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use crate::contract::store::{Kv, Result};
 use crate::stores::sqlite::SqliteStore;
-use crate::stores::sqlite::writer::first;
+use crate::stores::sqlite::tx::first;
 
 #[async_trait]
 impl Kv for SqliteStore {

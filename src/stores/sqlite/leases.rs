@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use crate::contract::store::{ClaimToken, Leases, Result, StoreError};
 use crate::stores::sqlite::SqliteStore;
-use crate::stores::sqlite::writer::Tx;
+use crate::stores::sqlite::tx::Tx;
 
 #[async_trait]
 impl Leases for SqliteStore {

@@ -14,6 +14,7 @@ mod journal;
 mod kv;
 mod leases;
 mod media;
+mod nudges;
 mod outbox;
 mod reader;
 mod rows;
@@ -21,6 +22,7 @@ mod schema;
 mod sends;
 mod sweep;
 mod turns;
+mod tx;
 mod upkeep;
 mod watch;
 mod work;
@@ -37,7 +39,7 @@ use crate::contract::store::{Result, StoreError};
 use crate::model::Clock;
 use crate::stores::sqlite::media::MediaDir;
 use crate::stores::sqlite::reader::Readers;
-use crate::stores::sqlite::upkeep::LOOK;
+use crate::stores::sqlite::nudges::LOOK;
 use crate::stores::sqlite::watch::Registry;
 use crate::stores::sqlite::writer::{Task, Writer};
 
@@ -148,7 +150,7 @@ fn open_exclusive(db: &Path) -> Result<(Connection, Option<std::fs::File>)> {
     }
     // Judged before anything is put beside it, and again under the lock: nobody else's new store is written over.
     if !files::is_missing(db)? {
-        files::inspect(db)?;
+        schema::inspect(db)?;
     }
     let lock = files::lock(db)?;
     if files::is_missing(db)? {

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::contract::store::{Result, StoreError};
 use crate::stores::sqlite::schema;
-use crate::stores::sqlite::writer::closed;
+use crate::stores::sqlite::error::closed;
 
 /// As many reads run at once.
 const READERS: usize = 2;

@@ -147,7 +147,7 @@ pub(super) fn ask_columns(state: &AskState) -> (i64, Option<&str>, Option<&'stat
 pub(super) fn view(conn: &Connection, id: TurnId) -> Result<Option<Arc<TurnView>>> {
     const SQL: &str = "SELECT t.seq, ch.name, t.contact, t.state, t.outcome, t.reason, t.received_at
                        FROM turns t JOIN names ch ON ch.id = t.channel WHERE t.id = ?1";
-    let found = crate::stores::sqlite::writer::first(conn, SQL, [id.as_bytes()], |row| {
+    let found = crate::stores::sqlite::tx::first(conn, SQL, [id.as_bytes()], |row| {
         let (outcome, reason): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
         let view = TurnView {
             id,
@@ -242,5 +242,10 @@ pub(super) fn all<T>(
 /// One contact by its number.
 pub(super) fn contact_by_id(conn: &Connection, id: i64) -> Result<Option<Arc<Contact>>> {
     const SQL: &str = concat!("SELECT ", contact_columns!(), " FROM contacts c WHERE c.id = ?1");
-    crate::stores::sqlite::writer::first(conn, SQL, params![id], |row| contact(row).map(Arc::new))
+    crate::stores::sqlite::tx::first(conn, SQL, params![id], |row| contact(row).map(Arc::new))
+}
+
+/// A page's size as SQLite takes it.
+pub(super) fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -6,10 +6,9 @@ use crate::contract::store::{ClaimToken, OutboxRow, Result, SendFinished, SendRe
 use crate::model::clock::millis;
 use crate::model::outbound::{Rendered, Target};
 use crate::stores::sqlite::contacts;
-use crate::stores::sqlite::outbox::{Claimed, claim_row};
-use crate::stores::sqlite::rows::{self, select_outbox, to_json};
+use crate::stores::sqlite::rows::{self, has_fallback, select_outbox, to_json};
 use crate::stores::sqlite::work;
-use crate::stores::sqlite::writer::Tx;
+use crate::stores::sqlite::tx::Tx;
 
 struct Sending {
     channel: i64,
@@ -104,4 +103,67 @@ fn migrate(tx: &Tx<'_>, seq: i64, sending: &Sending, to: &Target) -> Result<()> 
         params![sending.channel, sending.target_key, &*to.key, to_json(to)?],
     )?;
     contacts::migrate(tx, sending.channel, &sending.target_key, to)
+}
+
+pub(super) enum Claimed {
+    Yes,
+    No,
+    LeaseLost,
+}
+
+/// Claims a row if it is the first open one of its target. One whose time has passed is ended instead, unless another
+/// address is left to try.
+pub(super) fn claim_row(tx: &Tx<'_>, seq: i64, claim: ClaimToken) -> Result<Claimed> {
+    const SQL: &str = "
+        SELECT o.state, o.claim IS ?2, o.expires_at, o.target,
+               o.state = 1 AND EXISTS (SELECT 1 FROM leases l WHERE l.token = o.claim AND l.until > ?3),
+               EXISTS (SELECT 1 FROM outbox e INDEXED BY outbox_open
+                       WHERE e.channel = o.channel AND e.target_key = o.target_key AND e.state < 2 AND e.seq <> o.seq
+                         AND (e.seq < o.seq OR (e.state = 1 AND EXISTS
+                              (SELECT 1 FROM leases l WHERE l.token = e.claim AND l.until > ?3)))),
+               EXISTS (SELECT 1 FROM leases WHERE token = ?2 AND until > ?3)
+        FROM outbox o WHERE o.seq = ?1";
+    struct Found {
+        state: i64,
+        mine: bool,
+        expires_at: Option<i64>,
+        target: String,
+        held: bool,
+        blocked: bool,
+        lives: bool,
+    }
+    let found = tx.first(SQL, params![seq, claim.0, tx.now.0], |row| {
+        Ok(Found {
+            state: row.get(0)?,
+            mine: row.get(1)?,
+            expires_at: row.get(2)?,
+            target: row.get(3)?,
+            held: row.get(4)?,
+            blocked: row.get(5)?,
+            lives: row.get(6)?,
+        })
+    })?;
+    let Some(row) = found.filter(|row| row.state < 2) else { return Ok(Claimed::No) };
+    if !row.lives {
+        return Ok(Claimed::LeaseLost);
+    }
+    if row.state == 1 && row.mine {
+        return Ok(Claimed::Yes);
+    }
+    if row.held || row.blocked {
+        return Ok(Claimed::No);
+    }
+    if row.expires_at.is_some_and(|at| at <= tx.now.0) && !has_fallback(&row.target)? {
+        tx.run(
+            "UPDATE outbox SET state = 4, claim = NULL, reason = 'expired', ended_at = ?2 WHERE seq = ?1",
+            params![seq, tx.now.0],
+        )?;
+        return Ok(Claimed::No);
+    }
+    tx.run(
+        "UPDATE outbox SET in_doubt = in_doubt OR state = 1, state = 1, claim = ?2, first_sent_at = coalesce(first_sent_at, ?3)
+         WHERE seq = ?1",
+        params![seq, claim.0, tx.now.0],
+    )?;
+    Ok(Claimed::Yes)
 }

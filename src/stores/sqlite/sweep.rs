@@ -10,7 +10,7 @@ use crate::contract::store::{Result, Retention, StoreError, Swept};
 use crate::model::MediaId;
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::rows;
-use crate::stores::sqlite::writer::{Tx, first};
+use crate::stores::sqlite::tx::{Tx, first};
 
 /// Turns, rows or files at once.
 const BATCH: i64 = 64;

@@ -17,10 +17,10 @@ use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::finish;
 use crate::stores::sqlite::hold::{hold, owned, record_ask};
 use crate::stores::sqlite::intake;
-use crate::stores::sqlite::rows::{self, select_turn};
-use crate::stores::sqlite::upkeep::{self, Nudge};
+use crate::stores::sqlite::rows::{self, limit_of, select_turn};
+use crate::stores::sqlite::nudges::{self, Nudge};
 use crate::stores::sqlite::work;
-use crate::stores::sqlite::writer::{Tx, first};
+use crate::stores::sqlite::tx::{Tx, first};
 
 #[async_trait]
 impl Turns for SqliteStore {
@@ -59,7 +59,7 @@ impl Turns for SqliteStore {
         let (turns, now_seen) = self
             .writer
             .write(move |tx| {
-                let (seqs, now_seen) = upkeep::nudged(tx, seen, Nudge::Turn, limit)?;
+                let (seqs, now_seen) = nudges::nudged(tx, seen, Nudge::Turn, limit)?;
                 let mut turns = Vec::with_capacity(seqs.len());
                 for seq in seqs {
                     turns.extend(open_turn(tx.conn, seq, tx.now)?);
@@ -187,10 +187,6 @@ impl SqliteStore {
             .write(move |tx| bad.iter().try_for_each(|(seq, error)| work::bury_turn(tx, *seq, Reason::Poisoned, error)))
             .await
     }
-}
-
-pub(super) fn limit_of(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn open_turn(conn: &Connection, seq: i64, now: Timestamp) -> Result<Option<Turn>> {

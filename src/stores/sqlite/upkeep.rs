@@ -1,21 +1,20 @@
 //! Upkeep: figures, a probe, the word from another process.
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use crate::contract::store::{Gauges, Result, Retention, Swept, Upkeep, WorkFilter, WorkId, WorkItem};
-use crate::model::{ChannelId, Timestamp, TurnId};
+use crate::model::{ChannelId, Timestamp};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::files::beside;
+use crate::stores::sqlite::nudges;
 use crate::stores::sqlite::rows;
-use crate::stores::sqlite::turns::limit_of;
 use crate::stores::sqlite::work;
-use crate::stores::sqlite::writer::{Effect, Tx, first};
+use crate::stores::sqlite::tx::first;
 
 #[async_trait]
 impl Upkeep for SqliteStore {
@@ -45,8 +44,8 @@ impl Upkeep for SqliteStore {
             })
             .await?;
         // Our own dispatcher hears of it the same way as of another process's.
-        self.seen_turns.store(LOOK, Ordering::Release);
-        self.seen_rows.store(LOOK, Ordering::Release);
+        self.seen_turns.store(nudges::LOOK, Ordering::Release);
+        self.seen_rows.store(nudges::LOOK, Ordering::Release);
         Ok(())
     }
 
@@ -117,62 +116,4 @@ fn gauges(conn: &Connection, now: Timestamp) -> Result<Gauges> {
         Ok(())
     })?;
     Ok(gauges)
-}
-
-/// What another process leaves for the daemon to look at.
-#[derive(Clone, Copy)]
-pub(super) enum Nudge {
-    Turn = 0,
-    Row = 1,
-    Ended = 2,
-}
-
-/// The version of the database that makes the daemon look.
-pub(super) const LOOK: i64 = -1;
-
-pub(super) fn nudge(tx: &Tx<'_>, kind: Nudge, seq: i64) -> Result<()> {
-    tx.run("INSERT INTO nudges (kind, seq) VALUES (?1, ?2)", params![kind as i64, seq]).map(|_| ())
-}
-
-/// Takes the nudges of a kind, unless no other process has written since `seen`. Answers with what is to be given next time.
-pub(super) fn nudged(tx: &mut Tx<'_>, seen: i64, kind: Nudge, limit: usize) -> Result<(Vec<i64>, i64)> {
-    let version = tx.first("PRAGMA data_version", [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(LOOK);
-    if version == seen {
-        return Ok((Vec::new(), seen));
-    }
-    if matches!(kind, Nudge::Turn) {
-        // Turns that another process ended: whoever waits for them in this one is told.
-        for seq in take(tx, Nudge::Ended, usize::MAX)? {
-            let id =
-                tx.first("SELECT id FROM turns WHERE seq = ?1", [seq], |row| Ok(TurnId::from_bytes(row.get(0)?)))?;
-            if let Some(id) = id {
-                tell_ended(tx, id)?;
-            }
-        }
-    }
-    let mut seqs = take(tx, kind, limit)?;
-    let next = if seqs.len() >= limit { LOOK } else { version };
-    seqs.sort_unstable();
-    seqs.dedup();
-    Ok((seqs, next))
-}
-
-fn take(tx: &Tx<'_>, kind: Nudge, limit: usize) -> Result<Vec<i64>> {
-    const SQL: &str = "SELECT id, seq FROM nudges WHERE kind = ?1 ORDER BY id LIMIT ?2";
-    let params = params![kind as i64, limit_of(limit)];
-    let (found, _) = rows::all(tx.conn, SQL, params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-    for (id, _) in &found {
-        tx.run("DELETE FROM nudges WHERE id = ?1", [id])?;
-    }
-    Ok(found.into_iter().map(|(_, seq)| seq).collect())
-}
-
-/// Wakes whoever waits for a turn that has ended.
-pub(super) fn tell_ended(tx: &mut Tx<'_>, id: TurnId) -> Result<()> {
-    if let Some(view) = rows::view(tx.conn, id)?
-        && view.state.has_ended()
-    {
-        tx.effect(Effect::Ended(Arc::clone(&view)));
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::model::turn::TurnView;
 use crate::model::{ContactId, TurnId};
 use crate::stores::sqlite::reader::Readers;
 use crate::stores::sqlite::rows;
-use crate::stores::sqlite::writer::Effect;
+use crate::stores::sqlite::tx::Effect;
 
 #[derive(Default)]
 struct State {

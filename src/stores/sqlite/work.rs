@@ -6,9 +6,9 @@ use crate::contract::store::{Result, StoreError, WorkFilter, WorkId, WorkItem};
 use crate::model::turn::{Outcome, Reason, TurnState};
 use crate::model::{BotName, ChannelId, ContactKey, Timestamp, TurnId};
 use crate::stores::sqlite::rows::{self, until};
-use crate::stores::sqlite::turns::limit_of;
-use crate::stores::sqlite::upkeep::{Nudge, nudge, tell_ended};
-use crate::stores::sqlite::writer::{Effect, Tx};
+use crate::stores::sqlite::rows::limit_of;
+use crate::stores::sqlite::nudges::{Nudge, nudge, tell_ended};
+use crate::stores::sqlite::tx::{Effect, Tx};
 
 const NONE: StoreError =
     StoreError::NotFound("dead or waiting item of this id (it has ended, or somebody works on it)");
@@ -109,9 +109,11 @@ const STUCK_ROW: &str = "seq = ?1 AND (state IN (0, 3) OR state = 1 AND NOT EXIS
                          (SELECT 1 FROM leases WHERE token = outbox.claim AND until > ?2))";
 
 pub(super) fn retry_row(tx: &Tx<'_>, seq: i64) -> Result<()> {
-    // Its time to live counts from now as well; a send that was open may have arrived.
+    // Its time to live counts from now as well; a send that was open may have arrived. What was set aside because it may have
+    // arrived is sent all the same: the operator has decided.
     let sql = format!(
-        "UPDATE outbox SET expires_at = ?2 + (expires_at - queued_at), in_doubt = in_doubt OR state = 1, state = 0, claim = NULL,
+        "UPDATE outbox SET expires_at = ?2 + (expires_at - queued_at),
+                           in_doubt = (in_doubt AND reason IS NOT 'in_doubt') OR state = 1, state = 0, claim = NULL,
                            queued_at = ?2, due_at = ?2, attempts = 0, spent = 0, reason = NULL, error = NULL, ended_at = NULL
          WHERE {STUCK_ROW}"
     );

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, Params, Row};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::contract::store::{Result, StoreError};
-use crate::model::turn::TurnView;
-use crate::model::{Clock, ContactId, Timestamp, TurnId};
-use crate::stores::sqlite::error::is_refusal;
+use crate::model::Clock;
+use crate::stores::sqlite::error::{closed, is_refusal};
+use crate::stores::sqlite::tx::{Effect, Tx};
 use crate::stores::sqlite::watch::Registry;
 
 /// How many changes share one commit at most.
@@ -25,81 +25,6 @@ const BATCH: usize = 256;
 
 /// How many changes may queue before callers wait.
 const QUEUE: usize = 1_024;
-
-/// Told to this process once the change is on disk.
-#[derive(Clone, Debug)]
-pub(super) enum Effect {
-    Opened(TurnId),
-    Ended(Arc<TurnView>),
-    /// The contact's journal has grown up to this number.
-    Said(ContactId, i64),
-}
-
-/// What a change works with: the open transaction.
-pub(super) struct Tx<'a> {
-    pub(super) conn: &'a Connection,
-    pub(super) now: Timestamp,
-    /// Whether this is the daemon; what others change is left as a nudge for it.
-    pub(super) exclusive: bool,
-    names: &'a mut HashMap<String, i64>,
-    effects: &'a mut Vec<Effect>,
-}
-
-impl Tx<'_> {
-    pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<usize> {
-        Ok(self.conn.prepare_cached(sql)?.execute(params)?)
-    }
-
-    /// Inserts a row and answers its number.
-    pub(super) fn insert(&self, sql: &str, params: impl Params) -> Result<i64> {
-        Ok(self.conn.prepare_cached(sql)?.insert(params)?)
-    }
-
-    pub(super) fn first<T>(
-        &self,
-        sql: &str,
-        params: impl Params,
-        read: impl FnOnce(&Row<'_>) -> Result<T>,
-    ) -> Result<Option<T>> {
-        first(self.conn, sql, params, read)
-    }
-
-    pub(super) fn exists(&self, sql: &str, params: impl Params) -> Result<bool> {
-        Ok(self.conn.prepare_cached(sql)?.exists(params)?)
-    }
-
-    pub(super) fn effect(&mut self, effect: Effect) {
-        self.effects.push(effect);
-    }
-
-    /// The number of a channel's or bot's name.
-    pub(super) fn name(&mut self, name: &str) -> Result<i64> {
-        if let Some(id) = self.names.get(name) {
-            return Ok(*id);
-        }
-        let known = self.first("SELECT id FROM names WHERE name = ?1", [name], |row| Ok(row.get(0)?))?;
-        let id = match known {
-            Some(id) => id,
-            None => self.insert("INSERT INTO names (name) VALUES (?1)", [name])?,
-        };
-        self.names.insert(name.to_owned(), id);
-        Ok(id)
-    }
-}
-
-pub(super) fn first<T>(
-    conn: &Connection,
-    sql: &str,
-    params: impl Params,
-    read: impl FnOnce(&Row<'_>) -> Result<T>,
-) -> Result<Option<T>> {
-    let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    match rows.next()? {
-        Some(row) => read(row).map(Some),
-        None => Ok(None),
-    }
-}
 
 /// Makes one change on the opening thread, before anybody else can.
 pub(super) fn alone(conn: &Connection, clock: &Clock, change: impl FnOnce(&Tx<'_>) -> Result<()>) -> Result<()> {
@@ -224,10 +149,6 @@ impl Writer {
         // When the queue is full the thread sees `stop` at its next batch.
         let _ = self.sender.try_send(Message::Close(reply));
     }
-}
-
-pub(super) fn closed() -> StoreError {
-    StoreError::Unavailable("the store is closed".into())
 }
 
 /// The thread's own.
@@ -367,7 +288,7 @@ mod tests {
 
     use crate::contract::store::{Kv, StoreError};
     use crate::model::TurnId;
-    use crate::stores::sqlite::writer::Effect;
+    use crate::stores::sqlite::tx::Effect;
     use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 
     fn store() -> (tempfile::TempDir, Arc<SqliteStore>) {
