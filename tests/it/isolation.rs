@@ -137,7 +137,7 @@ async fn work_of_a_channel_that_left_is_kept_and_goes_on_when_it_is_back() {
     bridge.sandbox.clear_faults();
     assert_eq!(bridge.say("alice", "hi").await["state"], "answered");
     let found = bridge.command(&["check"]).await;
-    assert!(found.contains("channel two left the configuration with 2 message(s) undone"), "{found}");
+    assert!(found.contains("channel two left the configuration with 2 messages undone"), "{found}");
     let listed = bridge.command(&["messages", "list"]).await;
     assert!(kept.iter().all(|id| listed.contains(id.as_str())), "{listed}");
     assert_eq!(bridge.asked("one"), (1, 0), "it is not sent");
