@@ -14,7 +14,7 @@ const CALLERS: usize = 64;
 
 /// The time from the start of the process to its first answer, and its memory at rest.
 pub(crate) async fn start_and_idle(plan: &Plan) -> Result<()> {
-    let stub = child::stub().await?;
+    let stub = child::stub()?;
     let (mut times, mut sizes) = (Vec::new(), Vec::new());
     for _ in 0..plan.starts {
         let bridge = Bridge::start(&stub, &[]).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn start_and_idle(plan: &Plan) -> Result<()> {
 }
 
 pub(crate) async fn run(plan: &Plan) -> Result<()> {
-    let stub = child::stub().await?;
+    let stub = child::stub()?;
     wall_time(plan, &stub).await?;
     open_asks(plan, &stub).await?;
     queued_turns(plan, &stub).await

@@ -30,8 +30,8 @@ impl Rounds {
 }
 
 pub(crate) async fn run(plan: &Plan) -> Result<()> {
-    let stub = child::stub().await?;
-    let floor = child::floor(&stub).await?;
+    let stub = child::stub()?;
+    let floor = child::floor(&stub)?;
     let bridge = Bridge::start(&stub, &[]).await?;
     println!("Rates: medians of {} alternating rounds of {} s; the backend answers at once", plan.rounds, plan.round.as_secs());
     println!("  at once            messages/s   p50 ms   p99 ms   CPU µs/message   commits/message   ratio");
