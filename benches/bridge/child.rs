@@ -1,13 +1,12 @@
 //! The processes: the stub, the floor, the bridge.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 
 use crate::wire::Connection;
 
@@ -25,37 +24,45 @@ pub(crate) struct Process {
 fn command(program: &Path) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "ulimit -n $(ulimit -Hn) 2>/dev/null; exec \"$0\" \"$@\""]).arg(program);
-    command.kill_on_drop(true).stdin(Stdio::null());
+    command.stdin(Stdio::null());
     command
 }
 
 /// This program again, in another role.
-async fn role(arguments: &[&str]) -> Result<Process> {
+fn role(arguments: &[&str]) -> Result<Process> {
     let mut child = command(&std::env::current_exe()?).args(arguments).stdout(Stdio::piped()).spawn()?;
     let mut address = String::new();
-    BufReader::new(child.stdout.take().context("a pipe")?).read_line(&mut address).await?;
+    BufReader::new(child.stdout.take().context("a pipe")?).read_line(&mut address)?;
     Ok(Process { child, address: address.trim().to_owned() })
 }
 
-pub(crate) async fn stub() -> Result<Process> {
-    role(&["--as-stub"]).await
+pub(crate) fn stub() -> Result<Process> {
+    role(&["--as-stub"])
 }
 
-pub(crate) async fn floor(stub: &Process) -> Result<Process> {
-    role(&["--as-floor", &format!("http://{}", stub.address)]).await
+pub(crate) fn floor(stub: &Process) -> Result<Process> {
+    role(&["--as-floor", &format!("http://{}", stub.address)])
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Process {
     /// Resident memory, in KiB; `None` where `/proc` does not tell.
     pub(crate) fn rss(&self) -> Option<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.trim().strip_suffix(" kB")?.trim().parse().ok()
     }
 
     /// Processor seconds used so far.
     pub(crate) fn cpu(&self) -> Option<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()?)).ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
         let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
         // The kernel reports in hundredths of a second, whatever its own clock.

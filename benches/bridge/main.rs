@@ -43,7 +43,9 @@ fn main() -> Result<()> {
     match role {
         "--as-stub" => one_thread()?.block_on(stub::run()),
         // The floor has the runtime that a service would have: as many workers as cores.
-        "--as-floor" => tokio::runtime::Runtime::new()?.block_on(floor::run(arguments.get(1).context("the stub's URL")?)),
+        "--as-floor" => {
+            tokio::runtime::Runtime::new()?.block_on(floor::run(arguments.get(1).context("the stub's URL")?))
+        }
         _ => one_thread()?.block_on(measure(&arguments)),
     }
 }

@@ -14,7 +14,7 @@ const CALLERS: usize = 64;
 
 /// The time from the start of the process to its first answer, and its memory at rest.
 pub(crate) async fn start_and_idle(plan: &Plan) -> Result<()> {
-    let stub = child::stub().await?;
+    let stub = child::stub()?;
     let (mut times, mut sizes) = (Vec::new(), Vec::new());
     for _ in 0..plan.starts {
         let bridge = Bridge::start(&stub, &[]).await?;
@@ -22,13 +22,17 @@ pub(crate) async fn start_and_idle(plan: &Plan) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(300)).await;
         sizes.extend(bridge.process.rss().map(|rss| rss / 1024.0));
     }
-    println!("Start: {:.0} ms from the start of the process to its first answer (median of {}, new store)", median(&mut times), plan.starts);
+    println!(
+        "Start: {:.0} ms from the start of the process to its first answer (median of {}, new store)",
+        median(&mut times),
+        plan.starts
+    );
     println!("Idle:  {:.1} MB resident\n", median(&mut sizes));
     Ok(())
 }
 
 pub(crate) async fn run(plan: &Plan) -> Result<()> {
-    let stub = child::stub().await?;
+    let stub = child::stub()?;
     wall_time(plan, &stub).await?;
     open_asks(plan, &stub).await?;
     queued_turns(plan, &stub).await
@@ -46,7 +50,10 @@ async fn wall_time(plan: &Plan, stub: &Process) -> Result<()> {
     let took = began.elapsed().as_secs_f64();
     stub.get("/stub/0").await?;
     println!("{count} conversations at once, backend 2 s, all may be in flight");
-    println!("  accepted after {accepted:.2} s, all answered after {took:.2} s: {:.2} times the ideal (2 s)", took / 2.0);
+    println!(
+        "  accepted after {accepted:.2} s, all answered after {took:.2} s: {:.2} times the ideal (2 s)",
+        took / 2.0
+    );
     Ok(())
 }
 
@@ -62,7 +69,12 @@ async fn open_asks(plan: &Plan, stub: &Process) -> Result<()> {
     println!("  {count} asks open: {}", each(before, with, count));
     stub.get("/stub/release").await?;
     answered(&bridge, WARM_UP + count).await?;
-    println!("  memory: {:.1} MB before, {:.1} MB with them, {:.1} MB afterwards", mb(before), mb(with), mb(settled(&bridge).await));
+    println!(
+        "  memory: {:.1} MB before, {:.1} MB with them, {:.1} MB afterwards",
+        mb(before),
+        mb(with),
+        mb(settled(&bridge).await)
+    );
     Ok(())
 }
 
@@ -78,7 +90,10 @@ async fn queued_turns(plan: &Plan, stub: &Process) -> Result<()> {
     let before = settled(&bridge).await;
     hand_in(&bridge, BOUND..BOUND + count).await?;
     let with = settled(&bridge).await;
-    println!("  {BOUND} asks open and {count} turns queued behind them (the default bound): {}", each(before, with, count));
+    println!(
+        "  {BOUND} asks open and {count} turns queued behind them (the default bound): {}",
+        each(before, with, count)
+    );
     let released = Instant::now();
     stub.get("/stub/release").await?;
     answered(&bridge, WARM_UP + BOUND + count).await?;
@@ -141,7 +156,9 @@ async fn settled(bridge: &Bridge) -> Option<f64> {
 
 fn each(before: Option<f64>, with: Option<f64>, count: usize) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a count of turns")]
-    before.zip(with).map_or("memory unknown".to_owned(), |(before, with)| format!("{:.2} KB each", (with - before) / count as f64))
+    before
+        .zip(with)
+        .map_or("memory unknown".to_owned(), |(before, with)| format!("{:.2} KB each", (with - before) / count as f64))
 }
 
 fn mb(kib: Option<f64>) -> f64 {

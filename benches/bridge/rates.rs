@@ -30,10 +30,14 @@ impl Rounds {
 }
 
 pub(crate) async fn run(plan: &Plan) -> Result<()> {
-    let stub = child::stub().await?;
-    let floor = child::floor(&stub).await?;
+    let stub = child::stub()?;
+    let floor = child::floor(&stub)?;
     let bridge = Bridge::start(&stub, &[]).await?;
-    println!("Rates: medians of {} alternating rounds of {} s; the backend answers at once", plan.rounds, plan.round.as_secs());
+    println!(
+        "Rates: medians of {} alternating rounds of {} s; the backend answers at once",
+        plan.rounds,
+        plan.round.as_secs()
+    );
     println!("  at once            messages/s   p50 ms   p99 ms   CPU µs/message   commits/message   ratio");
     for &at_once in &plan.concurrency {
         let (mut floors, mut bridges, mut ratios) = (Rounds::default(), Rounds::default(), Vec::new());
@@ -67,7 +71,11 @@ pub(crate) async fn run(plan: &Plan) -> Result<()> {
         let commits = commits / messages as f64;
         let low = spread.iter().copied().fold(f64::INFINITY, f64::min);
         let high = spread.iter().copied().fold(0.0, f64::max);
-        row("bridge", &bridges, format!("{commits:>15.2}   {:.0} % ({:.0}–{:.0})", ratio * 100.0, low * 100.0, high * 100.0));
+        row(
+            "bridge",
+            &bridges,
+            format!("{commits:>15.2}   {:.0} % ({:.0}–{:.0})", ratio * 100.0, low * 100.0, high * 100.0),
+        );
         let added = bridges.median(|round| round.p50) - floors.median(|round| round.p50);
         println!("  {:>4} {:<12} {:>11} {added:>+8.2}", "", "added", "");
     }

@@ -61,8 +61,10 @@ async fn serve(stub: &Stub, mut stream: TcpStream) -> Result<()> {
             None => stub.talk().await,
         };
         got.clear();
-        let answer =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(answer.as_bytes()).await?;
     }
 }

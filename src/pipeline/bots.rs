@@ -20,7 +20,9 @@ pub enum BotState {
     /// The breaker is open: turns wait.
     Unreachable,
     /// CaiGunn refuses a credential: turns wait, nothing is lost.
-    Paused { why: String },
+    Paused {
+        why: String,
+    },
 }
 
 impl BotState {
@@ -44,7 +46,13 @@ pub struct BotRuntime {
 }
 
 impl BotRuntime {
-    pub fn new(name: BotName, client: caigunn::Bot, account: Arc<Account>, rules: BreakerRules, changed: Arc<Notify>) -> Arc<Self> {
+    pub fn new(
+        name: BotName,
+        client: caigunn::Bot,
+        account: Arc<Account>,
+        rules: BreakerRules,
+        changed: Arc<Notify>,
+    ) -> Arc<Self> {
         let (paused, _) = watch::channel(None);
         Arc::new(Self { name, client, account, breaker: Mutex::new(Breaker::new(rules)), paused, changed })
     }
@@ -65,7 +73,8 @@ impl BotRuntime {
 
     /// Whether a turn may be tried now.
     pub fn gate(&self, now: Instant) -> Gate {
-        let refused = self.paused.borrow().is_some() || matches!(self.account.state(), AccountState::TokenRejected { .. });
+        let refused =
+            self.paused.borrow().is_some() || matches!(self.account.state(), AccountState::TokenRejected { .. });
         if refused { Gate::Closed } else { self.breaker().gate(now) }
     }
 
@@ -86,10 +95,16 @@ impl BotRuntime {
             RetryClass::Credentials => {
                 self.breaker().probe_unused();
                 if error.kind == ErrorKind::KeyRefused {
-                    self.pause(format!("CaiGunn refuses the API key ({error}); set a valid `bots.{}.api_key`", self.name));
+                    self.pause(format!(
+                        "CaiGunn refuses the API key ({error}); set a valid `bots.{}.api_key`",
+                        self.name
+                    ));
                 } else if self.account.state() == AccountState::NoToken {
                     // The account has no token that could be rejected: without a pause its turns would run in circles.
-                    self.pause(format!("CaiGunn wants an access token; set `accounts.{}.access_token`", self.account.name()));
+                    self.pause(format!(
+                        "CaiGunn wants an access token; set `accounts.{}.access_token`",
+                        self.account.name()
+                    ));
                 }
             }
             RetryClass::NotProcessed if error.retry_after.is_some() || error.status == Some(429) => {
@@ -97,7 +112,8 @@ impl BotRuntime {
             }
             RetryClass::NotProcessed | RetryClass::Ambiguous => {
                 if self.breaker().failure(now) {
-                    metrics::counter!("bridge_breaker_opened_total", "bot" => self.name.as_str().to_owned()).increment(1);
+                    metrics::counter!("bridge_breaker_opened_total", "bot" => self.name.as_str().to_owned())
+                        .increment(1);
                     tracing::warn!(bot = %self.name, %error, "the chatbot does not answer; its turns wait");
                 }
             }
@@ -135,7 +151,8 @@ impl BotRuntime {
                 tries = 0;
                 self.changed.notify_one();
             }
-            let delay = if refused { backoff.delay(tries, 0.5 + fastrand::f64() / 2.0) } else { Duration::from_secs(3600) };
+            let delay =
+                if refused { backoff.delay(tries, 0.5 + fastrand::f64() / 2.0) } else { Duration::from_secs(3600) };
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = paused.changed() => continue,

@@ -127,7 +127,9 @@ impl Dispatcher {
                 None => false,
             });
             let Some(turn) = turn else { break };
-            if let Some(bot) = probing.filter(|bot| self.shared.channel(&turn.channel).is_some_and(|entry| entry.bot == bot.name)) {
+            if let Some(bot) =
+                probing.filter(|bot| self.shared.channel(&turn.channel).is_some_and(|entry| entry.bot == bot.name))
+            {
                 bot.probe_begins();
             }
             let shared = Arc::clone(&self.shared);
