@@ -13,6 +13,7 @@ mod http_floor;
 mod isolation;
 mod path;
 mod process;
+mod push;
 mod sandbox;
 mod secrets;
 mod sqlite;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use caigunn_bridge::app::{App, Running};
@@ -17,6 +18,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 pub(crate) const KEY: &str = "key-of-the-shop-0123456789";
 pub(crate) const OTHER_KEY: &str = "key-of-the-desk-0123456789";
@@ -29,13 +31,33 @@ pub(crate) struct Setup {
     env: BTreeMap<String, String>,
     pub(crate) sandbox: SandboxOptions,
     app: App,
+    runtime: OwnRuntime,
+}
+
+/// A runtime that only the bridge runs on, so that it can be cut off without a warning.
+#[derive(Default)]
+struct OwnRuntime(Option<Runtime>);
+
+impl OwnRuntime {
+    fn new() -> Self {
+        Self(Some(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()))
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Default for Setup {
     /// One bot, one HTTP channel `web` with the keys `shop` and `desk`, quick retries.
     fn default() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let setup = Self { env: BTreeMap::new(), sandbox: SandboxOptions::default(), app: App::builder() };
+        let (sandbox, runtime) = (SandboxOptions::default(), OwnRuntime::default());
+        let setup = Self { env: BTreeMap::new(), sandbox, app: App::builder(), runtime };
         setup
             .set("SERVER__LISTEN", "127.0.0.1:0")
             .set("SERVER__GRACE_PERIOD", "2s")
@@ -78,6 +100,12 @@ impl Setup {
         self
     }
 
+    /// Makes [`Bridge::crash`] possible.
+    pub(crate) fn crashable(mut self) -> Self {
+        self.runtime = OwnRuntime::new();
+        self
+    }
+
     pub(crate) async fn start(self) -> Bridge {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, self.sandbox).await.unwrap();
@@ -85,17 +113,29 @@ impl Setup {
         let mut env = self.env;
         env.entry("STORE__PATH".to_owned()).or_insert_with(|| folder.path().join("bridge.db").display().to_string());
         env.entry("ACCOUNTS__MAIN__BASE_URL".to_owned()).or_insert_with(|| sandbox.base_url());
-        let running = start(&self.app, &env).await;
+        let (app, runtime) = (Arc::new(self.app), self.runtime);
+        let running = start(&app, &env, &runtime).await;
         let addr = running.addr();
-        Bridge { addr, sandbox, folder, env, app: self.app, running: Some(running), client: client() }
+        Bridge { addr, sandbox, folder, env, app, running: Some(running), runtime, client: client() }
     }
 }
 
-async fn start(app: &App, env: &BTreeMap<String, String>) -> Running {
+async fn start(app: &Arc<App>, env: &BTreeMap<String, String>, runtime: &OwnRuntime) -> Running {
     let env = env.iter().map(|(key, value)| (OsString::from(format!("CAIGUNN_BRIDGE__{key}")), OsString::from(value)));
     let sources = Sources { file: None, env: env.collect(), places: Vec::new() };
     let loaded = app.load(&sources).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    app.start(&loaded).await.unwrap()
+    let Some(runtime) = &runtime.0 else { return app.start(&loaded).await.unwrap() };
+    let app = Arc::clone(app);
+    let starting = async move {
+        loop {
+            match app.start(&loaded).await {
+                // What ran before was cut off a moment ago and still lets go of the file.
+                Err(error) if error.to_string().contains("in use") => tokio::time::sleep(Duration::from_millis(10)).await,
+                started => return started.unwrap(),
+            }
+        }
+    };
+    runtime.spawn(starting).await.unwrap()
 }
 
 /// A running bridge with its sandbox.
@@ -104,8 +144,9 @@ pub(crate) struct Bridge {
     pub(crate) sandbox: SandboxHandle,
     folder: TempDir,
     env: BTreeMap<String, String>,
-    app: App,
+    app: Arc<App>,
     running: Option<Running>,
+    runtime: OwnRuntime,
     pub(crate) client: reqwest::Client,
 }
 
@@ -197,6 +238,16 @@ impl Bridge {
         }
     }
 
+    /// Cuts the bridge off in the midst of whatever it does, as near to a killed process as one process can come: every task
+    /// ends where it waits, and nothing is said or stored any more. [`Bridge::start_again`] goes on.
+    pub(crate) async fn crash(&mut self) {
+        assert!(self.runtime.0.is_some(), "the setup is not crashable");
+        self.runtime = OwnRuntime::new();
+        if let Some(running) = self.running.take() {
+            assert!(!running.stopped().await);
+        }
+    }
+
     /// Starts it again, over the same store, with keys of the configuration changed; an empty value takes one out.
     pub(crate) async fn start_again(&mut self, changes: &[(&str, &str)]) {
         self.stop().await;
@@ -207,7 +258,7 @@ impl Bridge {
                 self.env.insert((*key).to_owned(), (*value).to_owned());
             }
         }
-        let running = start(&self.app, &self.env).await;
+        let running = start(&self.app, &self.env, &self.runtime).await;
         self.addr = running.addr();
         self.running = Some(running);
     }

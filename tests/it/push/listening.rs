@@ -1,0 +1,29 @@
+//! A listener that fails: started again, reported, and nobody else's trouble.
+
+use super::World;
+use crate::support::until;
+
+#[tokio::test]
+async fn a_platform_that_is_down_stops_neither_the_other_channel_nor_itself_for_ever() {
+    let world = World::new("pager_down").await;
+    until("it is connected", async || world.state().await == "connected").await;
+    world.platform.set_down(true);
+    until("health says so", async || world.state().await == "reconnecting").await;
+    let page = world.bridge.ready().await;
+    assert_eq!(page["status"], "ok", "the other channel is ready: {page}");
+    assert!(page["warnings"][0].as_str().unwrap().contains("polling is answered with 503"), "{page}");
+    assert_eq!(world.bridge.say("web", "hi").await["state"], "answered");
+    world.platform.says("ann", "hello");
+    world.platform.set_down(false);
+    world.gets("ann", 1).await;
+    until("it is connected again", async || world.state().await == "connected").await;
+    world.rests().await;
+}
+
+#[tokio::test]
+async fn a_platform_that_was_never_there_is_tried_again_and_again() {
+    let world =
+        World::with("pager_absent", |setup| setup.set("CHANNELS__PAGER_ABSENT__URL", "http://127.0.0.1:9")).await;
+    until("health says so", async || world.state().await == "reconnecting").await;
+    assert_eq!(world.bridge.say("web", "hi").await["state"], "answered");
+}
