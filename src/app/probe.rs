@@ -13,7 +13,7 @@ use crate::contract::channel::{ChannelState, Finding};
 use crate::contract::inbox::WakeSender;
 use crate::contract::store::Store;
 use crate::model::Clock;
-use crate::pipeline::deliver::Deliver;
+use crate::pipeline::queue::Deliver;
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 
 /// One finding or more for each bot and each channel.
@@ -53,7 +53,7 @@ async fn probe_with(app: &App, loaded: &Loaded, store: &Arc<dyn Store>) -> Vec<F
             Err(error) => Finding::wrong(format!("bot {}: {error}", bot.name), hint(error.class)),
         });
     }
-    let deliver = Deliver::new(stop.clone());
+    let deliver = Deliver::new(stop.clone(), 0, 1);
     let (wake, _wakes) = WakeSender::new(1);
     let clock = Clock::system();
     let parts = Parts { config, store, wake: &wake, deliver: &deliver, history: opened.bots.clone(), clock: &clock, stop: &stop };

@@ -23,7 +23,7 @@ use crate::contract::store::{Store, StoreError};
 use crate::http;
 use crate::model::{ChannelId, Clock};
 use crate::pipeline::contacts::ContactCache;
-use crate::pipeline::deliver::Deliver;
+use crate::pipeline::queue::Deliver;
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::shared::{Beat, Channels};
 use crate::pipeline::{Shared, sweep};
@@ -90,9 +90,9 @@ impl App {
 
         let gates = Arc::new(Notify::new());
         let opened = bots::open(config, &store, &gates).await;
-        let deliver = Deliver::new(stop.clone());
         let (wake, wakes) = WakeSender::new(WAKES);
         let rules = rules::rules(config);
+        let deliver = Deliver::new(stop.clone(), rules.window, rules.send_concurrency);
         let shared = Arc::new(Shared {
             claim: lease.token,
             clock: clock.clone(),

@@ -18,7 +18,7 @@ use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::{ClaimToken, Store};
 use crate::model::uid::UidTemplate;
 use crate::model::{BotName, ChannelId, Clock};
-use crate::pipeline::deliver::Deliver;
+use crate::pipeline::queue::Deliver;
 use crate::pipeline::retry::Backoff;
 use crate::pipeline::shared::ChannelEntry;
 

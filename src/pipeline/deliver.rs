@@ -1,21 +1,16 @@
 //! Brings outbox rows to their senders: strictly in sequence per target, many targets at once. [`send`](super::send)
 //! carries a single row.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::contract::store::{OutboxRow, StoreError};
-use crate::model::ChannelId;
 use crate::model::outbound::Lane;
-use crate::pipeline::backlog::Backlog;
-use crate::pipeline::lanes::{LaneKey, Lanes, Pauses};
+use crate::pipeline::lanes::LaneKey;
+use crate::pipeline::queue::{Claimed, Deliver, Slot, State};
 use crate::pipeline::retry::Backoff;
 use crate::pipeline::send::Carried;
 use crate::pipeline::shared::{Rules, Shared};
@@ -23,165 +18,21 @@ use crate::pipeline::shared::{Rules, Shared};
 /// Rows read from the store at once.
 const PAGE: usize = 512;
 
-/// Of the calls that a channel makes at once, bulk has at most one in so many: a broadcast leaves room for answers.
-const BULK_SHARE: usize = 4;
-
 /// The wait of a row before which the store has another one that memory does not know yet.
 const BLOCKED: Backoff = Backoff { min: Duration::from_millis(10), max: Duration::from_secs(1) };
 
-pub(super) struct State {
-    pub(super) lanes: Lanes,
-    pub(super) pauses: Pauses,
-    backlog: Backlog,
-    newest: i64,
-    slots: HashMap<ChannelId, Slots>,
-}
-
-/// How many calls a channel may make at once.
-#[derive(Clone)]
-struct Slots {
-    all: Arc<Semaphore>,
-    bulk: Arc<Semaphore>,
-}
-
-/// The right to make one call.
-pub(super) struct Slot {
-    _all: OwnedSemaphorePermit,
-    _bulk: Option<OwnedSemaphorePermit>,
-}
-
-/// A row that is committed as being sent, with the right to send it.
-pub(super) struct Claimed {
-    pub(super) row: OutboxRow,
-    pub(super) slot: Slot,
-}
-
-pub(super) struct Inner {
-    state: Mutex<State>,
-    shared: Mutex<Weak<Shared>>,
-    /// An action was committed that has not been rendered, or the store knows more than memory.
-    spoken: Arc<Notify>,
-    tasks: TaskTracker,
-    pub(super) stop: CancellationToken,
-}
-
-/// The delivery stage. Cheap to clone.
-#[derive(Clone)]
-pub struct Deliver(pub(super) Arc<Inner>);
-
-/// The place of the next row of an idle target: its first row may be committed as claimed. Given back when dropped.
-pub struct Reservation {
-    deliver: Deliver,
-    held: Option<(LaneKey, Slot)>,
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        if let Some((key, _)) = self.held.take()
-            && self.deliver.state().lanes.release(&key)
-        {
-            self.deliver.spawn_worker(key, None);
-        }
-    }
-}
-
 impl Deliver {
-    pub fn new(stop: CancellationToken) -> Self {
-        let state = State {
-            lanes: Lanes::default(),
-            pauses: Pauses::default(),
-            backlog: Backlog::at_start(),
-            newest: 0,
-            slots: HashMap::new(),
-        };
-        Self(Arc::new(Inner {
-            state: Mutex::new(state),
-            shared: Mutex::new(Weak::new()),
-            spoken: Arc::new(Notify::new()),
-            tasks: TaskTracker::new(),
-            stop,
-        }))
-    }
-
-    /// What an [`OutboundWriter`](crate::contract::OutboundWriter) wakes.
-    pub fn spoken(&self) -> Arc<Notify> {
-        Arc::clone(&self.0.spoken)
-    }
-
     /// Gives the stage what it shares with the others; needed before anything is pushed.
     pub fn attach(&self, shared: &Arc<Shared>) {
-        *self.0.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(shared);
-    }
-
-    /// Reserves the place of the next row of a target, if that row would be sent at once: nothing is queued or under way
-    /// for it, none of its scopes is paused, and there is room for a call. A row that is committed as claimed and then
-    /// waits would be taken for an open send after a crash.
-    pub(crate) fn reserve(&self, channel: &ChannelId, target: &Arc<str>, scopes: &[String]) -> Option<Reservation> {
-        if self.0.stop.is_cancelled() {
-            return None;
-        }
-        let key = (channel.clone(), Arc::clone(target));
-        let shared = self.shared()?;
-        let mut state = self.state();
-        if !state.backlog.is_live() || state.pauses.until(channel, scopes, Instant::now()).is_some() {
-            return None;
-        }
-        let all = state.slots(channel, &shared.rules).all.try_acquire_owned().ok()?;
-        state
-            .lanes
-            .reserve(&key)
-            .then(|| Reservation { deliver: self.clone(), held: Some((key, Slot { _all: all, _bulk: None })) })
-    }
-
-    /// Takes rows after their commit. With a reservation the first row is claimed already.
-    pub(crate) fn push(&self, rows: Vec<OutboxRow>, reservation: Option<Reservation>) {
-        let mut rows = rows.into_iter();
-        let claimed = reservation.and_then(|mut reservation| {
-            let row = rows.next()?;
-            reservation.held.take().map(|(key, slot)| (key, Claimed { row, slot }))
-        });
-        let mut idle = Vec::new();
-        {
-            let mut state = self.state();
-            let window = self.window();
-            for row in rows {
-                if !state.backlog.is_live() {
-                    state.backlog.skip(row.seq);
-                } else if state.lanes.queued() >= window {
-                    let newest = state.newest;
-                    state.backlog.fall_behind(newest);
-                    state.backlog.skip(row.seq);
-                } else {
-                    state.newest = state.newest.max(row.seq);
-                    idle.extend(state.lanes.add(row));
-                }
-            }
-        }
-        // The rows behind it are in their lane by now, so that the claim of the next one can ride along.
-        if let Some((key, claimed)) = claimed {
-            self.spawn_worker(key, Some(claimed));
-        }
-        for key in idle {
-            self.spawn_worker(key, None);
-        }
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn shared(&self) -> Option<Arc<Shared>> {
-        self.0.shared.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
-    }
-
-    fn window(&self) -> usize {
-        self.shared().map_or(usize::MAX, |shared| shared.rules.window)
-    }
-
-    fn spawn_worker(&self, key: LaneKey, claimed: Option<Claimed>) {
-        let Some(shared) = self.shared() else { return };
-        let deliver = self.clone();
-        self.0.tasks.spawn(async move { deliver.work(&shared, &key, claimed).await });
+        // Weak both ways: the shared parts hold this handle.
+        let (queue, shared) = (Arc::downgrade(&self.0), Arc::downgrade(shared));
+        let start = move |key: LaneKey, claimed: Option<Claimed>| {
+            let (Some(queue), Some(shared)) = (queue.upgrade(), shared.upgrade()) else { return };
+            let deliver = Self(queue);
+            deliver.0.tasks.clone().spawn(async move { deliver.work(&shared, &key, claimed).await });
+        };
+        // A second attachment could only give the same.
+        let _ = self.0.start_worker.set(Box::new(start));
     }
 
     /// Reads the backlog and renders what was spoken, until `stop`; then waits for the calls under way, at most `grace`.
@@ -217,7 +68,7 @@ impl Deliver {
         let more_spoken = self.render_spoken(shared).await?;
         let (live, after, room) = {
             let state = self.state();
-            (state.backlog.is_live(), state.backlog.after(), state.lanes.queued() <= self.window() / 2)
+            (state.backlog.is_live(), state.backlog.after(), state.lanes.queued() <= self.0.window / 2)
         };
         if live {
             let rows = shared.store.foreign_rows(PAGE).await?;
@@ -317,12 +168,12 @@ impl Deliver {
     }
 
     /// Waits until the row is due, none of its scopes is paused, and there is room for a call. `None`: stopping.
-    pub(super) async fn admit(&self, shared: &Shared, row: &OutboxRow, due: Instant) -> Option<Slot> {
+    pub(super) async fn admit(&self, row: &OutboxRow, due: Instant) -> Option<Slot> {
         loop {
             let (until, slots) = {
                 let mut state = self.state();
                 let paused = state.pauses.until(&row.channel, &row.scopes, Instant::now());
-                (paused.map_or(due, |paused| paused.max(due)), state.slots(&row.channel, &shared.rules))
+                (paused.map_or(due, |paused| paused.max(due)), state.slots(&row.channel, self.0.calls))
             };
             tokio::select! {
                 () = self.0.stop.cancelled() => return None,
@@ -350,16 +201,6 @@ impl Deliver {
     pub(super) fn fall_behind(&self, after: i64) {
         self.state().backlog.fall_behind(after);
         self.0.spoken.notify_one();
-    }
-}
-
-impl State {
-    fn slots(&mut self, channel: &ChannelId, rules: &Rules) -> Slots {
-        let slots = self.slots.entry(channel.clone()).or_insert_with(|| Slots {
-            all: Arc::new(Semaphore::new(rules.send_concurrency)),
-            bulk: Arc::new(Semaphore::new((rules.send_concurrency / BULK_SHARE).max(1))),
-        });
-        slots.clone()
     }
 }
 

@@ -12,26 +12,17 @@ use tokio_util::sync::CancellationToken;
 use crate::contract::inbox::{Wake, WakeReceiver};
 use crate::contract::store::Result;
 use crate::model::turn::Turn;
-use crate::model::{ChannelId, ContactId, TurnId};
 use crate::pipeline::backlog::Backlog;
 use crate::pipeline::breaker::Gate;
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::shared::{Rules, Shared};
-use crate::pipeline::work::{self, Verdict};
+use crate::pipeline::work::{self, Head, Verdict};
 
 /// Rows read from the store at once.
 const PAGE: usize = 512;
 
 /// The wait before a turn is tried again whose conversation has an earlier one elsewhere, or whose store failed.
 const NOT_YET: Duration = Duration::from_millis(500);
-
-/// What is kept of a turn while a task has it.
-pub(crate) struct Head {
-    pub(crate) seq: i64,
-    pub(crate) id: TurnId,
-    pub(crate) contact: ContactId,
-    pub(crate) channel: ChannelId,
-}
 
 pub struct Dispatcher {
     shared: Arc<Shared>,

@@ -19,6 +19,7 @@ pub mod images;
 pub mod judge;
 pub mod lanes;
 pub mod plan;
+pub mod queue;
 pub mod recover;
 pub mod retry;
 pub mod schedule;

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use crate::contract::channel::SendError;
 use crate::contract::store::{OutboxRow, SendResult, StoreError};
 use crate::model::Lang;
-use crate::pipeline::deliver::{Claimed, Deliver, Slot};
 use crate::pipeline::judge::{judge, rest_notice, tell};
 use crate::pipeline::lanes::LaneKey;
+use crate::pipeline::queue::{Claimed, Deliver, Slot};
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
 
 /// A single call that takes longer than this is counted as ambiguous. Channels have shorter timeouts of their own.
@@ -45,7 +45,7 @@ impl Deliver {
             let slot = match slot.take() {
                 Some(slot) => slot,
                 None => {
-                    let Some(slot) = self.admit(shared, &row, due).await else { return Carried::ENDED };
+                    let Some(slot) = self.admit(&row, due).await else { return Carried::ENDED };
                     match self.patiently(|| shared.store.claim_send(row.seq, shared.claim)).await {
                         None => return Carried::ENDED,
                         Some(true) => slot,

@@ -14,8 +14,8 @@ use crate::model::texts::{Text, Texts};
 use crate::model::{BotName, ChannelId, Clock, Contact, Lang};
 use crate::pipeline::bots::{BotRuntime, Bots};
 use crate::pipeline::contacts::ContactCache;
-use crate::pipeline::deliver::Deliver;
 use crate::pipeline::images::ImageLimits;
+use crate::pipeline::queue::Deliver;
 use crate::pipeline::retry::{Backoff, Patience};
 
 /// The pipeline's bounds and patience, from the configuration.

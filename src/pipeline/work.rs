@@ -10,12 +10,11 @@ use crate::contract::store::{AskResult, ContactChange, FinishTurn, Finished, Sai
 use crate::model::outbound::OutboundAction;
 use crate::model::texts::Text;
 use crate::model::turn::{AskState, Outcome, Reason, Turn};
-use crate::model::Contact;
+use crate::model::{ChannelId, Contact, ContactId, TurnId};
 use crate::pipeline::ask::{AskEnd, ask_one};
 use crate::pipeline::bots::BotRuntime;
 use crate::pipeline::commands;
-use crate::pipeline::deliver::Reservation;
-use crate::pipeline::dispatch::Head;
+use crate::pipeline::queue::Reservation;
 use crate::pipeline::fetch::{self, FetchFailure, fetch_media};
 use crate::pipeline::plan::{self, Question, Step};
 use crate::pipeline::retry::Next;
@@ -31,6 +30,14 @@ pub(crate) enum Verdict {
     Again { turn: Box<Turn>, delay: Duration },
     /// An earlier turn is open and not in memory: look into the store, then try again.
     NotYet { turn: Box<Turn> },
+}
+
+/// What is kept of a turn while a task has it.
+pub(crate) struct Head {
+    pub(crate) seq: i64,
+    pub(crate) id: TurnId,
+    pub(crate) contact: ContactId,
+    pub(crate) channel: ChannelId,
 }
 
 struct Work<'a> {

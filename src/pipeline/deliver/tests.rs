@@ -104,7 +104,7 @@ impl Stage {
         let backoff = Backoff { min: Duration::from_millis(10), max: Duration::from_millis(100) };
         let patience = Patience { backoff, give_up_after: Duration::from_secs(60) };
         let stop = CancellationToken::new();
-        let deliver = Deliver::new(stop.clone());
+        let deliver = Deliver::new(stop.clone(), 100, 4);
         let shared = Arc::new(Shared {
             claim,
             clock: Clock::system(),
