@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::wire::Connection;
-
-/// The API key of the load generator.
-pub(crate) const KEY: &str = "key-of-the-load-generator";
+use crate::wire::{Connection, KEY};
 
 /// A process that ends with its value.
 pub(crate) struct Process {

@@ -4,6 +4,9 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// The API key of the load generator.
+pub(crate) const KEY: &str = "key-of-the-load-generator";
+
 /// The end of the head and of the body of what has arrived, once all of it has.
 pub(crate) fn whole(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
@@ -59,7 +62,7 @@ pub(crate) fn message(request: &mut Vec<u8>, user: &str, n: u64, prefer: &str) {
     request.clear();
     let head = format!(
         "POST /v1/messages HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n{prefer}content-length: {}\r\n\r\n",
-        crate::child::KEY,
+        KEY,
         body.len()
     );
     request.extend_from_slice(head.as_bytes());

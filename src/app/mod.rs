@@ -4,6 +4,7 @@
 //! stages and starts a [`units`] for each channel; [`lifecycle`] ends it all in order.
 
 pub mod bots;
+mod duties;
 pub mod health;
 pub mod lifecycle;
 pub mod probe;

@@ -1,6 +1,6 @@
 //! Opens the store, connects the stages, starts everything; stops it in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::health::Vitals;
 use crate::app::lifecycle::ProcessLease;
-use crate::app::units::{Parts, Unit};
+use crate::app::units::{Parts, Unit, summary};
 use crate::app::{App, bots, rules, telemetry};
 use crate::config::{Config, Loaded};
 use crate::contract::inbox::WakeSender;
@@ -162,11 +162,13 @@ impl App {
         Ok(Running { addr, stop, done })
     }
 
-    pub(crate) fn units(&self, parts: &Parts<'_>, loaded: &Loaded, broken_bots: &std::collections::BTreeMap<String, String>) -> Vec<Unit> {
+    pub(crate) fn units(&self, parts: &Parts<'_>, loaded: &Loaded, broken_bots: &BTreeMap<String, String>) -> Vec<Unit> {
         let mut units = Vec::new();
         for (id, mistakes) in &loaded.broken {
-            let why = mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            units.push(Unit::broken(ChannelId::new(id.as_str()), why));
+            for mistake in &mistakes.0 {
+                tracing::error!(channel = %id, "configuration: {mistake}");
+            }
+            units.push(Unit::broken(ChannelId::new(id.as_str()), summary(&mistakes.0)));
         }
         for (id, section) in loaded.config.channels.iter().filter(|(_, section)| section.enabled) {
             let unit = match (self.registration(&section.kind), broken_bots.get(&section.bot)) {

@@ -131,6 +131,11 @@ impl InboxWriter {
         for incoming in events {
             let contact = ContactKey::new(inner.rules.scope, &incoming.sender);
             match (self.over_rate(&contact, &incoming), inner.rules.overflow) {
+                // What is known already is no new message: its sender only asks what became of it.
+                (Some(_), Overflow::Refuse) if self.is_known(&incoming).await? => {
+                    receipts.push(None);
+                    new.push(self.place(incoming, contact, None));
+                }
                 (Some(wait), Overflow::Refuse) => {
                     receipts.push(Some(Receipt::Refused { reason: Reason::RateLimited, retry_after: wait }));
                 }
@@ -149,6 +154,10 @@ impl InboxWriter {
                 None => accepted.next().map_or(Receipt::Duplicate { turn: None, note: None }, |accepted| self.told(accepted)),
             })
             .collect())
+    }
+
+    async fn is_known(&self, incoming: &Incoming) -> Result<bool> {
+        Ok(self.0.store.turn_of(&self.0.rules.channel, &incoming.key).await?.is_some())
     }
 
     fn place(&self, incoming: Incoming, contact: ContactKey, verdict: Option<Reason>) -> NewEvent {

@@ -97,6 +97,7 @@ pub(crate) async fn ask_one(
             n,
             version: turn.version,
             generation: contact.generation,
+            mode: contact.mode,
             uid: Arc::clone(&uid),
             digest,
         };

@@ -65,7 +65,7 @@ impl Deliver {
 
     /// One round of reading. `true`: there is more to read at once.
     async fn catch_up(&self, shared: &Shared) -> Result<bool, StoreError> {
-        let more_spoken = self.render_spoken(shared).await?;
+        self.render_spoken(shared).await?;
         let (live, after, room) = {
             let state = self.state();
             (state.backlog.is_live(), state.backlog.after(), state.lanes.queued() <= self.0.window / 2)
@@ -73,7 +73,7 @@ impl Deliver {
         if live {
             let rows = shared.store.foreign_rows(PAGE).await?;
             self.take(shared, &mut self.state(), rows);
-            return Ok(more_spoken);
+            return Ok(false);
         }
         if !room {
             return Ok(false);
@@ -85,7 +85,7 @@ impl Deliver {
         state.backlog.page(after, rows.last().map(|row| row.seq), full);
         let behind = !state.backlog.is_live();
         self.take(shared, &mut state, rows);
-        Ok(full || behind || more_spoken)
+        Ok(full || behind)
     }
 
     /// Queues rows that were read. Work of a channel that left the configuration is kept in the store.
@@ -100,23 +100,28 @@ impl Deliver {
         }
     }
 
-    /// Renders a page of what was spoken. `true`: there may be more.
-    async fn render_spoken(&self, shared: &Shared) -> Result<bool, StoreError> {
-        let page = shared.store.unrendered(PAGE).await?;
-        let (full, mut any) = (page.len() == PAGE, false);
-        for spoken in page {
-            let Some(entry) = shared.channel(&spoken.channel) else { continue };
-            // One that makes its channel panic would stop the whole stage, now and at every start.
-            let calls = catch_unwind(AssertUnwindSafe(|| entry.channel.render(&spoken.what, &spoken.target)));
-            let calls = calls.unwrap_or_else(|_| {
-                tracing::error!(channel = %spoken.channel, action = spoken.action, "an announcement made its channel panic; it is dropped");
-                metrics::counter!("bridge_sends_total", "channel" => spoken.channel.as_str().to_owned(), "result" => "poisoned").increment(1);
-                Vec::new()
-            });
-            self.push(shared.store.rendered(spoken.action, calls).await?, None);
-            any = true;
+    /// Renders what was spoken, page by page. What a channel that left the configuration should say is passed over, and kept.
+    async fn render_spoken(&self, shared: &Shared) -> Result<(), StoreError> {
+        let mut after = 0;
+        loop {
+            let page = shared.store.unrendered(after, PAGE).await?;
+            let full = page.len() == PAGE;
+            for spoken in page {
+                after = spoken.action;
+                let Some(entry) = shared.channel(&spoken.channel) else { continue };
+                // One that makes its channel panic would stop the whole stage, now and at every start.
+                let calls = catch_unwind(AssertUnwindSafe(|| entry.channel.render(&spoken.what, &spoken.target)));
+                let calls = calls.unwrap_or_else(|_| {
+                    tracing::error!(channel = %spoken.channel, action = spoken.action, "an announcement made its channel panic; it is dropped");
+                    metrics::counter!("bridge_sends_total", "channel" => spoken.channel.as_str().to_owned(), "result" => "poisoned").increment(1);
+                    Vec::new()
+                });
+                self.push(shared.store.rendered(spoken.action, calls).await?, None);
+            }
+            if !full || self.0.stop.is_cancelled() {
+                return Ok(());
+            }
         }
-        Ok(full && any)
     }
 
     /// Sends the rows of one target, one after the other, until there are none.

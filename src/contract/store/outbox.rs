@@ -62,8 +62,8 @@ pub trait Outbox: Send + Sync {
     /// rendered ([`Outbox::unrendered`]).
     async fn enqueue(&self, announcement: Announcement, delivery: Delivery) -> Result<bool>;
 
-    /// Actions committed by `enqueue` and not yet rendered: number, channel, target, lane, action.
-    async fn unrendered(&self, limit: usize) -> Result<Vec<Unrendered>>;
+    /// Actions committed by `enqueue` and not yet rendered, in order, with a number beyond `after`, at most `limit`.
+    async fn unrendered(&self, after: i64, limit: usize) -> Result<Vec<Unrendered>>;
 
     /// Commits the calls of an action; a second time changes nothing.
     async fn rendered(&self, action: i64, calls: Vec<Rendered>) -> Result<Vec<OutboxRow>>;

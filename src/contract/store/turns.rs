@@ -10,7 +10,7 @@ use crate::contract::store::{ClaimToken, Result};
 use crate::model::capabilities::Delivery;
 use crate::model::outbound::{OutboundAction, Rendered};
 use crate::model::turn::{Ask, AskState, Outcome, Turn, TurnEvent, TurnView};
-use crate::model::{ChannelId, Contact, EventKey, Lang, TurnId};
+use crate::model::{ChannelId, Contact, EventKey, Lang, Mode, TurnId};
 
 /// Begins an ask: the claim of the turn rides in the same commit.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub struct BeginAsk {
     /// What the caller believes; when it is no longer so the answer is [`Begun::Changed`].
     pub version: u32,
     pub generation: u32,
+    pub mode: Mode,
     pub uid: Arc<str>,
     /// Digest of the text asked, for counting equal texts in a recovery.
     pub digest: [u8; 16],

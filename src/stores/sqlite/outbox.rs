@@ -26,11 +26,12 @@ impl Outbox for SqliteStore {
         self.writer.write(move |tx| enqueue(tx, &announcement, &bodies, &target, delivery)).await
     }
 
-    async fn unrendered(&self, limit: usize) -> Result<Vec<Unrendered>> {
+    async fn unrendered(&self, after: i64, limit: usize) -> Result<Vec<Unrendered>> {
         const SQL: &str = "SELECT u.action, ch.name, u.target, u.lane, j.body FROM unrendered u
-                           JOIN names ch ON ch.id = u.channel JOIN journal j ON j.n = u.action ORDER BY u.action LIMIT ?1";
+                           JOIN names ch ON ch.id = u.channel JOIN journal j ON j.n = u.action
+                           WHERE u.action > ?1 ORDER BY u.action LIMIT ?2";
         let read = move |conn: &_| {
-            rows::all(conn, SQL, [limit_of(limit)], |row| {
+            rows::all(conn, SQL, [after, limit_of(limit)], |row| {
                 Ok(Unrendered {
                     action: row.get(0)?,
                     channel: ChannelId::new(row.get::<_, String>(1)?),

@@ -215,7 +215,8 @@ fn begin_ask(tx: &Tx<'_>, begin: &BeginAsk) -> Result<Begun> {
     }
     let contact = rows::contact_by_id(tx.conn, hold.contact.0)?;
     let contact = contact.ok_or_else(|| StoreError::Corrupt(format!("turn {} has no contact", hold.id)))?;
-    if hold.version != begin.version || contact.generation != begin.generation || contact.uid() != begin.uid {
+    let known = contact.generation == begin.generation && contact.mode == begin.mode && contact.uid() == begin.uid;
+    if hold.version != begin.version || !known {
         return match open_turn(tx.conn, begin.seq, tx.now)? {
             Some(turn) => Ok(Begun::Changed { turn: Box::new(turn), contact }),
             None => Ok(Begun::Gone),

@@ -157,6 +157,7 @@ impl<F: StoreFactory> World<F> {
             n,
             version: turn.version,
             generation: contact.generation,
+            mode: contact.mode,
             uid: contact.uid(),
             digest: [7; 16],
         }

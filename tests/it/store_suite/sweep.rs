@@ -66,7 +66,7 @@ pub(crate) async fn open_work_is_never_touched<F: StoreFactory>() {
     assert_eq!(swept, Swept::default());
     assert_eq!(w.texts(waiting.seq).await, ["look"]);
     assert_eq!(w.store.sendable(0, 10).await.unwrap().len(), 1);
-    assert_eq!(w.store.unrendered(10).await.unwrap().len(), 2);
+    assert_eq!(w.store.unrendered(0, 10).await.unwrap().len(), 2);
     assert!(w.store.media(id).await.is_ok());
     // Sent at last, all of it is old.
     let claim = w.store.lease("dispatch", "second", secs(60)).await.unwrap().unwrap();
