@@ -116,7 +116,9 @@ pub(crate) async fn maintain(store: &dyn Store, id: &ChannelId, channel: &dyn Ch
                 }
                 match done {
                     Ok(Ok(())) => return,
-                    Ok(Err(error)) => tracing::warn!(channel = %id, %error, "the channel's maintenance failed; trying again"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(channel = %id, %error, "the channel's maintenance failed; trying again")
+                    }
                     // It would panic again.
                     Err(_) => return tracing::error!(channel = %id, "the channel's maintenance panicked"),
                 }
@@ -179,7 +181,10 @@ mod tests {
             async move { supervise(&*store, &"page".into(), listener, &reporter, stop).await }
         });
         let seen = async {
-            state.wait_for(|state| matches!(state, ChannelState::Reconnecting { why } if why.contains("panicked"))).await.unwrap();
+            state
+                .wait_for(|state| matches!(state, ChannelState::Reconnecting { why } if why.contains("panicked")))
+                .await
+                .unwrap();
             state.wait_for(|state| *state == ChannelState::Connected).await.unwrap();
         };
         tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap();

@@ -29,7 +29,9 @@ pub async fn probe(app: &App, loaded: &Loaded) -> Vec<Finding> {
             store.close().await;
             findings
         }
-        Err(error) => vec![Finding::wrong(format!("the temporary store: {error}"), "is the temporary folder writable?")],
+        Err(error) => {
+            vec![Finding::wrong(format!("the temporary store: {error}"), "is the temporary folder writable?")]
+        }
     };
     if let Err(error) = std::fs::remove_dir_all(&folder) {
         findings.push(Finding::ok(format!("warning: {} cannot be removed: {error}", folder.display())));
@@ -56,7 +58,15 @@ async fn probe_with(app: &App, loaded: &Loaded, store: &Arc<dyn Store>) -> Vec<F
     let deliver = Deliver::new(stop.clone(), 0, 1);
     let (wake, _wakes) = WakeSender::new(1);
     let clock = Clock::system();
-    let parts = Parts { config, store, wake: &wake, deliver: &deliver, history: opened.bots.clone(), clock: &clock, stop: &stop };
+    let parts = Parts {
+        config,
+        store,
+        wake: &wake,
+        deliver: &deliver,
+        history: opened.bots.clone(),
+        clock: &clock,
+        stop: &stop,
+    };
     for unit in app.units(&parts, loaded, &opened.broken) {
         findings.extend(of_unit(&unit).await);
     }
@@ -73,8 +83,13 @@ async fn of_unit(unit: &Unit) -> Vec<Finding> {
         return vec![Finding::wrong(format!("channel {id}: {why}"), "mend its section")];
     };
     match entry.channel.probe().await {
-        Ok(findings) => findings.into_iter().map(|found| Finding { what: format!("channel {id}: {}", found.what), ..found }).collect(),
-        Err(error) => vec![Finding::wrong(format!("channel {id}: {error}"), "see the channel's page in the documentation")],
+        Ok(findings) => findings
+            .into_iter()
+            .map(|found| Finding { what: format!("channel {id}: {}", found.what), ..found })
+            .collect(),
+        Err(error) => {
+            vec![Finding::wrong(format!("channel {id}: {error}"), "see the channel's page in the documentation")]
+        }
     }
 }
 
@@ -82,7 +97,9 @@ fn hint(class: crate::caigunn::RetryClass) -> &'static str {
     use crate::caigunn::RetryClass;
     match class {
         RetryClass::Credentials => "set a valid `bots.<name>.api_key` and `accounts.<name>.access_token`",
-        RetryClass::NotProcessed | RetryClass::Ambiguous => "is `accounts.<name>.base_url` right, and can this machine reach it?",
+        RetryClass::NotProcessed | RetryClass::Ambiguous => {
+            "is `accounts.<name>.base_url` right, and can this machine reach it?"
+        }
         RetryClass::Final => "is `accounts.<name>.base_url` right?",
     }
 }

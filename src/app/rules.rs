@@ -97,6 +97,7 @@ pub(crate) fn client_options(account: &Account) -> ClientOptions {
 /// The texts, with what the configuration replaces. Its keys and languages were checked when it was loaded.
 pub(crate) fn texts(config: &Config) -> Texts {
     let overrides = config.texts.iter().filter_map(|(tag, texts)| Some((Lang::from_tag(tag)?, texts)));
-    let flat = overrides.flat_map(|(lang, texts)| texts.0.iter().map(move |(key, text)| (lang, key.clone(), text.clone())));
+    let flat =
+        overrides.flat_map(|(lang, texts)| texts.0.iter().map(move |(key, text)| (lang, key.clone(), text.clone())));
     Texts::with_overrides(flat).0
 }

@@ -23,8 +23,8 @@ use crate::contract::store::{Store, StoreError};
 use crate::http;
 use crate::model::{ChannelId, Clock};
 use crate::pipeline::contacts::ContactCache;
-use crate::pipeline::queue::Deliver;
 use crate::pipeline::dispatch::Dispatcher;
+use crate::pipeline::queue::Deliver;
 use crate::pipeline::shared::{Beat, Channels};
 use crate::pipeline::{Shared, sweep};
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
@@ -40,9 +40,13 @@ const WAKES: usize = 4_096;
 pub enum StartError {
     #[error("{0}")]
     Store(#[from] StoreError),
-    #[error("cannot listen on {addr}: {error}\nhint: is another process using the port? Set `server.listen` to another one")]
+    #[error(
+        "cannot listen on {addr}: {error}\nhint: is another process using the port? Set `server.listen` to another one"
+    )]
     Listen { addr: SocketAddr, error: std::io::Error },
-    #[error("no channel is configured\nhint: add a `[channels.<id>]` section; `caigunn-bridge config example` prints one")]
+    #[error(
+        "no channel is configured\nhint: add a `[channels.<id>]` section; `caigunn-bridge config example` prints one"
+    )]
     NoChannel,
 }
 
@@ -162,7 +166,12 @@ impl App {
         Ok(Running { addr, stop, done })
     }
 
-    pub(crate) fn units(&self, parts: &Parts<'_>, loaded: &Loaded, broken_bots: &BTreeMap<String, String>) -> Vec<Unit> {
+    pub(crate) fn units(
+        &self,
+        parts: &Parts<'_>,
+        loaded: &Loaded,
+        broken_bots: &BTreeMap<String, String>,
+    ) -> Vec<Unit> {
         let mut units = Vec::new();
         for (id, mistakes) in &loaded.broken {
             for mistake in &mistakes.0 {
@@ -174,7 +183,9 @@ impl App {
             let unit = match (self.registration(&section.kind), broken_bots.get(&section.bot)) {
                 (_, Some(why)) => Unit::broken(ChannelId::new(id.as_str()), format!("bot {}: {why}", section.bot)),
                 (Some(registration), None) => Unit::build(parts, id, section, registration),
-                (None, None) => Unit::broken(ChannelId::new(id.as_str()), format!("there is no kind `{}`", section.kind)),
+                (None, None) => {
+                    Unit::broken(ChannelId::new(id.as_str()), format!("there is no kind `{}`", section.kind))
+                }
             };
             units.push(unit);
         }
@@ -184,11 +195,7 @@ impl App {
 
 /// Opens the store of a configuration: exclusively for the daemon, beside it for the command line.
 pub async fn open_store(config: &Config, clock: &Clock, exclusive: bool) -> Result<Arc<dyn Store>, StoreError> {
-    let options = SqliteOptions {
-        exclusive,
-        media_budget: config.store.media_budget.get(),
-        clock: clock.clone(),
-    };
+    let options = SqliteOptions { exclusive, media_budget: config.store.media_budget.get(), clock: clock.clone() };
     let path = config.store.path.clone();
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await;
     opened.map_err(|error| StoreError::Unavailable(error.to_string()))?.map(|store| store as Arc<dyn Store>)
@@ -213,7 +220,11 @@ fn mount(units: &mut [Unit], config: &Config) -> Router {
             unit.refuse(format!("another channel is mounted at {prefix}; give this one a `path` of its own"));
             continue;
         }
-        router = if routes.prefix.is_empty() { router.merge(routes.router) } else { router.nest(&routes.prefix, routes.router) };
+        router = if routes.prefix.is_empty() {
+            router.merge(routes.router)
+        } else {
+            router.nest(&routes.prefix, routes.router)
+        };
     }
     let max_body = usize::try_from(config.server.max_body.get()).unwrap_or(usize::MAX);
     router.layer(DefaultBodyLimit::max(max_body))
@@ -240,7 +251,8 @@ async fn report_left_over(store: &dyn Store, loaded: &Loaded) {
     match store.channels_with_work().await {
         Ok(channels) => {
             for (channel, work) in channels {
-                let known = loaded.config.channels.contains_key(channel.as_str()) || loaded.broken.contains_key(channel.as_str());
+                let known = loaded.config.channels.contains_key(channel.as_str())
+                    || loaded.broken.contains_key(channel.as_str());
                 if !known {
                     tracing::warn!(%channel, work, "the channel left the configuration; its work is kept and not done");
                 }
@@ -269,7 +281,13 @@ struct Stages {
 
 /// Waits for the stop (or the loss of the process's lease, or the end of a part that must not end), then for each part in the
 /// order in which work flows. Answers whether it ended as asked.
-async fn supervise(parts: Stages, tasks: TaskTracker, lease: ProcessLease, store: Arc<dyn Store>, stop: CancellationToken) -> bool {
+async fn supervise(
+    parts: Stages,
+    tasks: TaskTracker,
+    lease: ProcessLease,
+    store: Arc<dyn Store>,
+    stop: CancellationToken,
+) -> bool {
     let Stages { server, dispatcher, delivery } = parts;
     let mut stages = JoinSet::new();
     stages.spawn(async move { ("the HTTP server", server.await.map(drop)) });

@@ -21,7 +21,8 @@ pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     // The error is "a subscriber is set already": the first one stands.
     let _ = if human {
         builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
@@ -32,7 +33,8 @@ pub fn init_logs(filter: &str, format: LogFormat) -> Result<(), String> {
 }
 
 /// Seconds: from a store commit to a model's slowest answer.
-const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+const BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 
 /// Installs the recorder of the process, once; a second call answers the same handle.
 pub fn init_metrics() -> PrometheusHandle {
@@ -63,7 +65,10 @@ fn describe() {
     counter!("bridge_recoveries_total", "Ambiguous asks that were looked for in the history, by result.");
     counter!("bridge_breaker_opened_total", "How often a bot's circuit breaker opened.");
     counter!("bridge_sends_total", "Platform calls, by channel and result.");
-    counter!("bridge_sends_in_doubt_total", "Platform calls repeated or dropped because an earlier one may have arrived.");
+    counter!(
+        "bridge_sends_in_doubt_total",
+        "Platform calls repeated or dropped because an earlier one may have arrived."
+    );
     counter!("bridge_notices_suppressed_total", "Notices not repeated within one outage, by reason.");
     counter!("bridge_contact_cache_total", "Look-ups of the contact cache, by result.");
     counter!("bridge_store_commits_total", "Commits of the store.");

@@ -25,7 +25,8 @@ impl TokenKeep for StoreKeep {
         let stored = self.0.get(SPACE, account).await.map_err(|error| KeepError(error.to_string()))?;
         let Some(stored) = stored else { return Ok(None) };
         // The value is a secret: the error must not quote it.
-        let kept: Kept = serde_json::from_str(&stored).map_err(|_| KeepError("the kept token cannot be read".to_owned()))?;
+        let kept: Kept =
+            serde_json::from_str(&stored).map_err(|_| KeepError("the kept token cannot be read".to_owned()))?;
         Ok(Some(KeptToken { token: Secret::new(kept.token), descends_from: kept.descends_from }))
     }
 

@@ -9,7 +9,9 @@ use tokio_util::task::TaskTracker;
 use crate::app::duties::{maintain, supervise};
 use crate::app::rules;
 use crate::config::{Channel as Section, Config, Mistake};
-use crate::contract::channel::{Channel, ChannelContext, ChannelState, History, Listener, Registration, Routes, StateReporter};
+use crate::contract::channel::{
+    Channel, ChannelContext, ChannelState, History, Listener, Registration, Routes, StateReporter,
+};
 use crate::contract::inbox::{InboxRules, InboxWriter, WakeSender};
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::Store;
@@ -58,7 +60,12 @@ impl Unit {
         }
     }
 
-    fn try_build(parts: &Parts<'_>, id: &ChannelId, section: &Section, registration: &Registration) -> Result<Self, String> {
+    fn try_build(
+        parts: &Parts<'_>,
+        id: &ChannelId,
+        section: &Section,
+        registration: &Registration,
+    ) -> Result<Self, String> {
         let parsed = (registration.parse)(&section.own).map_err(|mistakes| summary(&mistakes))?;
         let capabilities = (registration.capabilities)(&parsed);
         let template = section.uid_template.as_deref().unwrap_or(registration.default_uid_template);
@@ -79,7 +86,12 @@ impl Unit {
             id: id.clone(),
             bot: bot.clone(),
             inbox: InboxWriter::new(rules, Arc::clone(parts.store), parts.wake.clone()),
-            outbound: OutboundWriter::new(id.clone(), capabilities.delivery, Arc::clone(parts.store), parts.deliver.spoken()),
+            outbound: OutboundWriter::new(
+                id.clone(),
+                capabilities.delivery,
+                Arc::clone(parts.store),
+                parts.deliver.spoken(),
+            ),
             capabilities,
             store: Arc::clone(parts.store),
             state: reporter.clone(),
@@ -108,7 +120,8 @@ impl Unit {
     /// Starts the listeners and the duty of maintenance.
     pub(crate) fn start(&mut self, store: &Arc<dyn Store>, tasks: &TaskTracker) {
         let Some(entry) = &self.entry else { return };
-        let (kept, id, channel, stop) = (Arc::clone(store), self.id.clone(), Arc::clone(&entry.channel), self.stop.clone());
+        let (kept, id, channel, stop) =
+            (Arc::clone(store), self.id.clone(), Arc::clone(&entry.channel), self.stop.clone());
         tasks.spawn(async move { maintain(&*kept, &id, &*channel, stop).await });
         if self.listeners.is_empty() && *self.state.borrow() == ChannelState::Starting {
             self.reporter.set(ChannelState::Connected);

@@ -115,12 +115,18 @@ async fn store(loaded: &Loaded) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     match store.probe().await {
-        Ok(took) => findings.push(Finding::ok(format!("store {shown}: one commit takes {:.1} ms", took.as_secs_f64() * 1e3))),
-        Err(error) => findings.push(Finding::wrong(format!("store {shown}: {error}"), "look at the disk's space and health")),
+        Ok(took) => {
+            findings.push(Finding::ok(format!("store {shown}: one commit takes {:.1} ms", took.as_secs_f64() * 1e3)))
+        }
+        Err(error) => {
+            findings.push(Finding::wrong(format!("store {shown}: {error}"), "look at the disk's space and health"))
+        }
     }
     match left_over(&*store, loaded).await {
         Ok(left) => findings.extend(left),
-        Err(error) => findings.push(Finding::wrong(format!("store {shown}: {error}"), "look at the disk's space and health")),
+        Err(error) => {
+            findings.push(Finding::wrong(format!("store {shown}: {error}"), "look at the disk's space and health"))
+        }
     }
     store.close().await;
     findings
@@ -132,7 +138,10 @@ async fn left_over(store: &dyn crate::contract::Store, loaded: &Loaded) -> Resul
     Ok(left
         .map(|(channel, work)| {
             Finding::wrong(
-                format!("channel {channel} left the configuration with {} undone; they are kept", count(usize::try_from(work).unwrap_or(usize::MAX), "message")),
+                format!(
+                    "channel {channel} left the configuration with {} undone; they are kept",
+                    count(usize::try_from(work).unwrap_or(usize::MAX), "message")
+                ),
                 format!("put `[channels.{channel}]` back, or drop what `messages list --channel {channel}` lists"),
             )
         })

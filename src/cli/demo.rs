@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::app::lifecycle::Signals;
+use crate::cli::Exit;
 use crate::cli::output::Output;
 use crate::cli::run::{init_logs, refuse};
-use crate::cli::Exit;
 use crate::config::Sources;
 use crate::model::Secret;
 use crate::sandbox::{Sandbox, SandboxBot, SandboxOptions};
@@ -107,8 +107,11 @@ fn sources(listen: SocketAddr, sandbox: &str, folder: &Path) -> Sources {
     ];
     // What is worth a look on a terminal is the invitation, not the log; `RUST_LOG` has no say in it.
     let log = [("LOG__FILTER", OsString::from("warn,caigunn_bridge::pipeline::work=info"))];
-    let env: BTreeMap<OsString, OsString> =
-        settings.into_iter().chain(log).map(|(key, value)| (format!("{}{key}", crate::config::PREFIX).into(), value)).collect();
+    let env: BTreeMap<OsString, OsString> = settings
+        .into_iter()
+        .chain(log)
+        .map(|(key, value)| (format!("{}{key}", crate::config::PREFIX).into(), value))
+        .collect();
     Sources { file: None, env, places: Vec::new() }
 }
 

@@ -69,7 +69,10 @@ pub(super) async fn run(app: &App, args: Args) -> Exit {
     };
     let path = &loaded.config.store.path;
     if !path.exists() {
-        Output::error(&format!("there is no store at {}\nhint: is this the configuration that the bridge runs with?", path.display()));
+        Output::error(&format!(
+            "there is no store at {}\nhint: is this the configuration that the bridge runs with?",
+            path.display()
+        ));
         return Exit::Store;
     }
     let store = match start::open_store(&loaded.config, &Clock::system(), false).await {
@@ -118,7 +121,12 @@ async fn act(store: &Arc<dyn Store>, command: Command) -> Result<Exit, StoreErro
 
 type Done<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
-async fn each(store: &dyn Store, ids: Vec<String>, what: &str, act: for<'a> fn(&'a dyn Store, WorkId) -> Done<'a>) -> Result<Exit, StoreError> {
+async fn each(
+    store: &dyn Store,
+    ids: Vec<String>,
+    what: &str,
+    act: for<'a> fn(&'a dyn Store, WorkId) -> Done<'a>,
+) -> Result<Exit, StoreError> {
     let mut exit = Exit::Ok;
     for text in ids {
         let Some(id) = parse(&text) else {
@@ -207,7 +215,8 @@ async fn show(store: &dyn Store, text: &str) -> Result<Exit, StoreError> {
         field("reason", view.outcome.and_then(|outcome| outcome.reason()).map_or("", |reason| reason.as_str()));
     }
     field("received", &view.received_at.to_string());
-    for entry in store.last_entries(view.contact, None, 1_000).await?.iter().filter(|entry| entry.turn == Some(view.id)) {
+    for entry in store.last_entries(view.contact, None, 1_000).await?.iter().filter(|entry| entry.turn == Some(view.id))
+    {
         match &entry.said {
             Utterance::In(event) => field("in", &told(event)),
             Utterance::Out(action) => field("out", action.text()),
@@ -219,7 +228,9 @@ async fn show(store: &dyn Store, text: &str) -> Result<Exit, StoreError> {
 
 fn told(event: &InboundEvent) -> String {
     match event {
-        InboundEvent::Message(message) | InboundEvent::Edit { message, .. } if message.media.is_empty() => message.text.clone(),
+        InboundEvent::Message(message) | InboundEvent::Edit { message, .. } if message.media.is_empty() => {
+            message.text.clone()
+        }
         InboundEvent::Message(message) | InboundEvent::Edit { message, .. } => {
             format!("{} [{} attached]", message.text, message.media.len()).trim_start().to_owned()
         }

@@ -42,7 +42,12 @@ pub(super) fn age(age: std::time::Duration) -> String {
     let seconds = age.as_secs();
     let units = [("d", seconds / 86_400), ("h", seconds / 3_600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
     let first = units.iter().position(|(_, n)| *n > 0).unwrap_or(3);
-    units[first..].iter().take(2).filter(|(_, n)| *n > 0 || seconds == 0).map(|(unit, n)| format!("{n}{unit}")).collect()
+    units[first..]
+        .iter()
+        .take(2)
+        .filter(|(_, n)| *n > 0 || seconds == 0)
+        .map(|(unit, n)| format!("{n}{unit}"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -18,9 +18,15 @@ use crate::model::{BotName, ChannelId, Contact, ContactKey, InboundEvent, Incomi
 /// What the dispatcher is told after a commit.
 #[derive(Debug)]
 pub enum Wake {
-    Opened { turn: Box<Turn>, contact: Arc<Contact> },
+    Opened {
+        turn: Box<Turn>,
+        contact: Arc<Contact>,
+    },
     /// A turn that may be in memory has more events or a later due time.
-    Changed { seq: i64, due_in: Duration },
+    Changed {
+        seq: i64,
+        due_in: Duration,
+    },
 }
 
 /// The dispatcher's mailbox. It is bounded: when it is full the turn stays in the store and the dispatcher is told to read
@@ -101,7 +107,8 @@ pub enum Receipt {
 
 impl InboxWriter {
     pub fn new(rules: InboxRules, store: Arc<dyn Store>, wake: WakeSender) -> Self {
-        let limiter = rules.rate.map(|(per_minute, burst)| RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst)));
+        let limiter =
+            rules.rate.map(|(per_minute, burst)| RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst)));
         Self(Arc::new(Inner { rules, store, wake, limiter, events: AtomicU32::new(0) }))
     }
 
@@ -151,7 +158,9 @@ impl InboxWriter {
             .map(|early| match early {
                 Some(refused) => refused,
                 // The store answers one for one; an answer that is missing can only mean that nothing is known.
-                None => accepted.next().map_or(Receipt::Duplicate { turn: None, note: None }, |accepted| self.told(accepted)),
+                None => accepted
+                    .next()
+                    .map_or(Receipt::Duplicate { turn: None, note: None }, |accepted| self.told(accepted)),
             })
             .collect())
     }
@@ -184,7 +193,9 @@ impl InboxWriter {
 
     fn told(&self, accepted: Accepted) -> Receipt {
         let channel = self.0.rules.channel.as_str().to_owned();
-        let count = |what: &'static str| metrics::counter!("bridge_events_total", "channel" => channel, "result" => what).increment(1);
+        let count = |what: &'static str| {
+            metrics::counter!("bridge_events_total", "channel" => channel, "result" => what).increment(1)
+        };
         match accepted {
             Accepted::Opened { turn, contact } => {
                 count("accepted");

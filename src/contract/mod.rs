@@ -6,8 +6,8 @@ pub mod outbox;
 pub mod store;
 
 pub use channel::{
-    Channel, ChannelContext, ChannelState, FetchError, Finding, Ingress, Listener, Parsed, Registration, Routes, SendError, SendReceipt, Signal,
-    StateReporter,
+    Channel, ChannelContext, ChannelState, FetchError, Finding, Ingress, Listener, Parsed, Registration, Routes,
+    SendError, SendReceipt, Signal, StateReporter,
 };
 pub use inbox::{InboxWriter, Receipt};
 pub use outbox::OutboundWriter;

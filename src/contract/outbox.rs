@@ -24,7 +24,13 @@ impl OutboundWriter {
     }
 
     /// On disk when it returns. `false`: the dedupe key was used before, nothing was added.
-    pub async fn enqueue(&self, target: Target, actions: Vec<OutboundAction>, dedupe_key: String, lane: Lane) -> Result<bool> {
+    pub async fn enqueue(
+        &self,
+        target: Target,
+        actions: Vec<OutboundAction>,
+        dedupe_key: String,
+        lane: Lane,
+    ) -> Result<bool> {
         let channel = self.channel.clone();
         let announcement = Announcement { channel, target, actions, dedupe_key, lane };
         let added = self.store.enqueue(announcement, self.delivery).await?;

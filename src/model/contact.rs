@@ -68,7 +68,14 @@ impl ContactKey {
         let parts: Vec<&str> = self
             .0
             .split('|')
-            .map(|part| if part == old { found = true; new.as_str() } else { part })
+            .map(|part| {
+                if part == old {
+                    found = true;
+                    new.as_str()
+                } else {
+                    part
+                }
+            })
             .collect();
         found.then(|| Self(parts.join("|").into()))
     }

@@ -36,13 +36,26 @@ pub struct Incoming {
 pub enum InboundEvent {
     Message(Message),
     /// The text of an earlier event (by its key) has changed.
-    Edit { of: EventKey, message: Message },
-    Command { command: Command, #[serde(default, skip_serializing_if = "String::is_empty")] args: String },
-    Membership { change: Membership },
+    Edit {
+        of: EventKey,
+        message: Message,
+    },
+    Command {
+        command: Command,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        args: String,
+    },
+    Membership {
+        change: Membership,
+    },
     /// The chat goes on at another address.
-    Migration { to: Target },
+    Migration {
+        to: Target,
+    },
     /// A button, a menu: opaque to all but its channel.
-    Interaction { data: String },
+    Interaction {
+        data: String,
+    },
 }
 
 /// What a person wrote or showed.

@@ -24,11 +24,20 @@ pub(crate) enum AskEnd {
     /// Answered or failed for good.
     Settled(AskState),
     /// The turn is to be released with this result, and tried again after the delay.
-    Release { state: AskState, delay: Duration, spent: Option<Duration> },
+    Release {
+        state: AskState,
+        delay: Duration,
+        spent: Option<Duration>,
+    },
     /// Patience is over.
-    GaveUp { state: AskState },
+    GaveUp {
+        state: AskState,
+    },
     /// More events joined, or the contact changed: start over with these.
-    Changed { turn: Box<Turn>, contact: Arc<Contact> },
+    Changed {
+        turn: Box<Turn>,
+        contact: Arc<Contact>,
+    },
     NotYet,
     Gone,
     Store(StoreError),
@@ -220,6 +229,7 @@ fn observe(bot: &BotRuntime, question: &Question, result: &Result<String, caigun
             RetryClass::Credentials => "credentials",
         },
     };
-    metrics::counter!("bridge_asks_total", "bot" => bot.name.as_str().to_owned(), "call" => call, "result" => result).increment(1);
+    metrics::counter!("bridge_asks_total", "bot" => bot.name.as_str().to_owned(), "call" => call, "result" => result)
+        .increment(1);
     metrics::histogram!("bridge_turn_backend_seconds").record(took);
 }

@@ -16,7 +16,13 @@ pub(crate) struct Done {
 const HISTORY_DEFAULT: usize = 10;
 const HISTORY_MAX: usize = 50;
 
-pub(crate) async fn run(shared: &Shared, entry: &ChannelEntry, contact: &Contact, command: Command, args: &str) -> Done {
+pub(crate) async fn run(
+    shared: &Shared,
+    entry: &ChannelEntry,
+    contact: &Contact,
+    command: Command,
+    args: &str,
+) -> Done {
     let lang = shared.lang(contact, entry);
     let say = |text: Text| Done { text: shared.text(lang, text).to_owned(), change: ContactChange::default() };
     match command {
@@ -24,7 +30,9 @@ pub(crate) async fn run(shared: &Shared, entry: &ChannelEntry, contact: &Contact
             text: commands::help(|lang, text| shared.text(lang, text).to_owned(), lang),
             change: ContactChange::default(),
         },
-        Command::Reset => Done { change: ContactChange { reset: true, ..ContactChange::default() }, ..say(Text::ResetDone) },
+        Command::Reset => {
+            Done { change: ContactChange { reset: true, ..ContactChange::default() }, ..say(Text::ResetDone) }
+        }
         Command::Lang => match Lang::from_tag(args) {
             Some(chosen) => Done {
                 text: shared.text(chosen, Text::LangSet).to_owned(),

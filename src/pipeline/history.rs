@@ -14,7 +14,11 @@ const PAGE: u64 = 100;
 const MAX_PAGES: u32 = 50;
 
 /// All entries that the filter lets through, in the server's order, up to an empty page.
-pub(crate) async fn read_all(bot: &caigunn::Bot, uid: &str, filter: &MessagesFilter) -> Result<Vec<HistoryEntry>, caigunn::Error> {
+pub(crate) async fn read_all(
+    bot: &caigunn::Bot,
+    uid: &str,
+    filter: &MessagesFilter,
+) -> Result<Vec<HistoryEntry>, caigunn::Error> {
     let mut all = Vec::new();
     for _ in 0..MAX_PAGES {
         let page = bot.messages(uid, Page { offset: all.len() as u64, limit: PAGE }, filter.clone()).await?;

@@ -131,7 +131,8 @@ fn find(history: &[HistoryEntry], text: &str, ours: EqualAsks, said: &HashSet<St
     type Side = fn(&HistoryEntry) -> Option<&str>;
     let receive: Side = |entry| entry.receive.as_deref();
     let send: Side = |entry| entry.send.as_deref();
-    let known = |side: Side| history.iter().filter(|entry| side(entry).is_some_and(|text| said.contains(text.trim()))).count();
+    let known =
+        |side: Side| history.iter().filter(|entry| side(entry).is_some_and(|text| said.contains(text.trim()))).count();
     let sides: &[(Side, Side)] = match known(receive).cmp(&known(send)) {
         std::cmp::Ordering::Greater => &[(receive, send)],
         std::cmp::Ordering::Less => &[(send, receive)],

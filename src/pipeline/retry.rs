@@ -29,13 +29,23 @@ pub struct Patience {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Try again after the delay; `spent` is what to add to the account.
-    Again { delay: Duration, spent: Duration },
+    Again {
+        delay: Duration,
+        spent: Duration,
+    },
     GiveUp,
 }
 
 impl Patience {
     /// After an attempt that took `took`, with `spent` so far. A server's `Retry-After` is a floor for the delay.
-    pub fn next(&self, attempts: u32, spent: Duration, took: Duration, retry_after: Option<Duration>, unit: f64) -> Next {
+    pub fn next(
+        &self,
+        attempts: u32,
+        spent: Duration,
+        took: Duration,
+        retry_after: Option<Duration>,
+        unit: f64,
+    ) -> Next {
         let delay = self.backoff.delay(attempts, unit).max(retry_after.unwrap_or_default());
         if spent + took >= self.give_up_after {
             return Next::GiveUp;

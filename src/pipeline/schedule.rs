@@ -59,7 +59,8 @@ impl Schedule {
             in_line: false,
         });
         conversation.bot = bot;
-        if conversation.running == Some(turn.seq) || conversation.waiting.iter().any(|known| known.turn.seq == turn.seq) {
+        if conversation.running == Some(turn.seq) || conversation.waiting.iter().any(|known| known.turn.seq == turn.seq)
+        {
             return false;
         }
         let place = conversation.waiting.partition_point(|earlier| earlier.turn.seq < turn.seq);
@@ -105,7 +106,8 @@ impl Schedule {
     /// The next turn that may start, or `None`. `may` says whether a bot's gate is open; it is asked once per bot and call.
     pub(crate) fn next(&mut self, now: Instant, mut may: impl FnMut(&BotName) -> bool) -> Option<Box<Turn>> {
         self.wake(now);
-        let mut bots: Vec<BotName> = self.lines.iter().filter(|(_, line)| !line.is_empty()).map(|(bot, _)| bot.clone()).collect();
+        let mut bots: Vec<BotName> =
+            self.lines.iter().filter(|(_, line)| !line.is_empty()).map(|(bot, _)| bot.clone()).collect();
         if bots.len() > 1 {
             bots.sort();
             let turn = self.next_bot % bots.len();

@@ -14,9 +14,9 @@ use crate::model::{ChannelId, Contact, ContactId, TurnId};
 use crate::pipeline::ask::{AskEnd, ask_one};
 use crate::pipeline::bots::BotRuntime;
 use crate::pipeline::commands;
-use crate::pipeline::queue::Reservation;
 use crate::pipeline::fetch::{self, FetchFailure, fetch_media};
 use crate::pipeline::plan::{self, Question, Step};
+use crate::pipeline::queue::Reservation;
 use crate::pipeline::retry::Next;
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
 use crate::pipeline::typing::Typing;
@@ -68,7 +68,9 @@ impl Work<'_> {
             let step = plan::step(&turn, &contact, shared.clock.now(), self.entry.max_age, prompt);
             let questions = match step {
                 Step::Drop(reason) => return self.finish(turn, &contact, None, Outcome::Dropped(reason), None).await,
-                Step::Explain(reason) => return self.finish(turn, &contact, None, Outcome::Explained(reason), None).await,
+                Step::Explain(reason) => {
+                    return self.finish(turn, &contact, None, Outcome::Explained(reason), None).await;
+                }
                 Step::Command(command, args) => {
                     let done = commands::run(shared, &self.entry, &contact, command, &args).await;
                     return self.finish(turn, &contact, None, Outcome::Answered, Some((done.text, done.change))).await;
@@ -129,7 +131,13 @@ impl Work<'_> {
         Asked::Answers { last, results }
     }
 
-    async fn answered(&self, turn: Box<Turn>, contact: &Contact, last: Option<AskResult>, results: &[AskState]) -> Verdict {
+    async fn answered(
+        &self,
+        turn: Box<Turn>,
+        contact: &Contact,
+        last: Option<AskResult>,
+        results: &[AskState],
+    ) -> Verdict {
         let lang = self.shared.lang(contact, &self.entry);
         let unreadable = |n: usize| self.shared.text(lang, Text::OneUnreadable).replace("{n}", &n.to_string());
         match plan::combine(results, unreadable) {
@@ -266,7 +274,13 @@ impl Work<'_> {
         }
     }
 
-    async fn fetch_failed(&self, mut turn: Box<Turn>, contact: &Contact, failure: FetchFailure, took: Duration) -> Verdict {
+    async fn fetch_failed(
+        &self,
+        mut turn: Box<Turn>,
+        contact: &Contact,
+        failure: FetchFailure,
+        took: Duration,
+    ) -> Verdict {
         let error = match failure {
             FetchFailure::Store(error) => return store_trouble(turn, &error),
             FetchFailure::Later(error) => error,

@@ -76,7 +76,9 @@ impl Health {
         let parts = [("channel", &self.channels), ("bot", &self.bots)];
         let of_kind = |(kind, parts): (&str, &Vec<PartHealth>)| {
             let wrong = parts.iter().filter(|part| !part.ok);
-            wrong.map(|part| format!("{kind} {}: {} {}", part.name, part.state, part.detail).trim_end().to_owned()).collect::<Vec<_>>()
+            wrong
+                .map(|part| format!("{kind} {}: {} {}", part.name, part.state, part.detail).trim_end().to_owned())
+                .collect::<Vec<_>>()
         };
         parts.into_iter().flat_map(of_kind).collect()
     }
@@ -108,7 +110,8 @@ async fn readyz(State(source): State<Arc<dyn HealthSource>>) -> Response {
 }
 
 fn page(reasons: Vec<String>, warnings: Vec<String>, health: Option<Health>) -> Response {
-    let (code, status) = if reasons.is_empty() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+    let (code, status) =
+        if reasons.is_empty() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
     let mut response = (code, axum::Json(Page { status, reasons, warnings, health })).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -36,7 +36,11 @@ struct Json {
 #[serde(untagged, expecting = "base64 text, or an object {\"data\": base64, \"name\": text}")]
 enum JsonImage {
     Bare(String),
-    Named { data: String, #[serde(default)] name: Option<String> },
+    Named {
+        data: String,
+        #[serde(default)]
+        name: Option<String>,
+    },
 }
 
 /// Bounds the memory of all bodies together: many large ones at once wait for each other.
@@ -77,7 +81,8 @@ impl Bodies {
 
 /// Reads a request by its content type.
 pub(super) async fn read(request: axum::extract::Request, max_images: usize) -> Result<Request, Problem> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "multipart/form-data" => {
@@ -123,7 +128,10 @@ fn decode(data: &str) -> Option<Bytes> {
     } else {
         data.into()
     };
-    [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(&*data).ok()).map(Bytes::from)
+    [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
+        .iter()
+        .find_map(|engine| engine.decode(&*data).ok())
+        .map(Bytes::from)
 }
 
 async fn from_multipart(mut multipart: Multipart, max_images: usize) -> Result<Request, Problem> {

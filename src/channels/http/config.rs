@@ -81,7 +81,9 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     if config.keys.is_empty() {
         let reason = "is missing: without an API key nobody can call this channel";
-        mistakes.push(section.mistake("keys", reason).hint("add `[channels.<id>.keys.<name>]` with `key = \"…\"`".to_owned()));
+        mistakes.push(
+            section.mistake("keys", reason).hint("add `[channels.<id>.keys.<name>]` with `key = \"…\"`".to_owned()),
+        );
     }
     for (name, key) in &config.keys {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -97,7 +99,11 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
         }
         if key.key.expose().starts_with(PLACEHOLDER) {
             let hint = "make one with `openssl rand -hex 32`".to_owned();
-            mistakes.push(section.mistake(&format!("keys.{name}.key"), "is still the example's, which everybody knows").hint(hint));
+            mistakes.push(
+                section
+                    .mistake(&format!("keys.{name}.key"), "is still the example's, which everybody knows")
+                    .hint(hint),
+            );
         }
         if config.keys.iter().any(|(other, known)| other < name && known.key.expose() == key.key.expose()) {
             mistakes.push(section.mistake(&format!("keys.{name}.key"), "is the same as another key's"));

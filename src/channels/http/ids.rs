@@ -19,7 +19,11 @@ pub(super) fn sender(key: &str, user: &str, conversation: Option<&str>) -> Sende
 
 /// Whether a contact belongs to an API key. Names of keys hold none of the characters that are escaped in a contact's key.
 pub(super) fn belongs(contact: &ContactKey, key: &str) -> bool {
-    contact.as_str().strip_prefix("t:").and_then(|rest| rest.strip_prefix(key)).is_some_and(|rest| rest.starts_with('|'))
+    contact
+        .as_str()
+        .strip_prefix("t:")
+        .and_then(|rest| rest.strip_prefix(key))
+        .is_some_and(|rest| rest.starts_with('|'))
 }
 
 /// The event key of a request: the caller's Idempotency-Key, within its API key; or one that never repeats.

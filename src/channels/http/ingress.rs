@@ -63,7 +63,8 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     let fingerprint = idempotency_key.is_some().then(|| message.fingerprint());
     if let Some(fingerprint) = &fingerprint
         && !message.images.is_empty()
-        && let Some((turn, note)) = channel.context.store.turn_of(inbox.channel(), &event_key).await.map_err(store_problem)?
+        && let Some((turn, note)) =
+            channel.context.store.turn_of(inbox.channel(), &event_key).await.map_err(store_problem)?
     {
         // Known: its pictures need not be stored again.
         return channel.replay(Some(turn), note.as_deref(), fingerprint).await;
@@ -84,7 +85,8 @@ async fn get_message(State(channel): Channel, id: Result<Path<String>, PathRejec
     let id = id.ok().and_then(|Path(id)| TurnId::parse(&id)).ok_or_else(Problem::not_found)?;
     let view = channel.view(id).await?;
     let contact = channel.context.store.contact(view.contact).await.map_err(store_problem)?;
-    let own = view.channel == *channel.context.inbox.channel() && contact.is_some_and(|contact| ids::belongs(&contact.key, &key));
+    let own = view.channel == *channel.context.inbox.channel()
+        && contact.is_some_and(|contact| ids::belongs(&contact.key, &key));
     if !own {
         return Err(Problem::not_found());
     }
@@ -166,7 +168,9 @@ impl HttpChannel {
             && let Err(until) = limiter.check()
         {
             let wait = until.wait_time_from(DefaultClock::default().now());
-            return Err(Problem::rate_limited(wait).detail("This API key makes more requests than its `rate_per_minute`."));
+            return Err(
+                Problem::rate_limited(wait).detail("This API key makes more requests than its `rate_per_minute`.")
+            );
         }
         Ok(key)
     }
@@ -176,7 +180,9 @@ impl HttpChannel {
         let receipts = self.context.inbox.accept(vec![incoming], None).await.map_err(store_problem)?;
         match receipts.into_iter().next() {
             Some(Receipt::Accepted { turn }) => Ok(self.wait(turn, prefer).await),
-            Some(Receipt::Duplicate { turn, note }) => self.replay(turn, note.as_deref(), fingerprint.unwrap_or_default()).await,
+            Some(Receipt::Duplicate { turn, note }) => {
+                self.replay(turn, note.as_deref(), fingerprint.unwrap_or_default()).await
+            }
             Some(Receipt::Refused { reason: Reason::TooManyPending, retry_after }) => {
                 Err(Problem::new(error::TOO_MANY_PENDING).retry_after(retry_after))
             }

@@ -48,7 +48,11 @@ impl Request {
             return Err(Problem::invalid(format!("`text` has {length} characters; the limit is {}", bounds.max_text)));
         }
         if self.images.len() > bounds.max_images {
-            return Err(Problem::invalid(format!("`images` has {} entries; the limit is {}", self.images.len(), bounds.max_images)));
+            return Err(Problem::invalid(format!(
+                "`images` has {} entries; the limit is {}",
+                self.images.len(),
+                bounds.max_images
+            )));
         }
         if self.text.trim().is_empty() && self.images.is_empty() {
             return Err(Problem::invalid("there is neither `text` nor an image"));
@@ -78,7 +82,8 @@ impl Request {
     }
 
     pub(super) fn sender(&self, key: &str) -> Sender {
-        let nickname = self.nickname.as_deref().map(str::trim).filter(|nickname| !nickname.is_empty()).map(str::to_owned);
+        let nickname =
+            self.nickname.as_deref().map(str::trim).filter(|nickname| !nickname.is_empty()).map(str::to_owned);
         let lang = self.lang.as_deref().and_then(Lang::from_tag);
         Sender { nickname, lang, ..ids::sender(key, &self.user, self.conversation.as_deref()) }
     }
@@ -122,7 +127,13 @@ pub(super) fn message(
     event(InboundEvent::Message(message), sender, contact, key, note)
 }
 
-pub(super) fn event(event: InboundEvent, sender: Sender, contact: &ContactKey, key: EventKey, note: Option<String>) -> Incoming {
+pub(super) fn event(
+    event: InboundEvent,
+    sender: Sender,
+    contact: &ContactKey,
+    key: EventKey,
+    note: Option<String>,
+) -> Incoming {
     Incoming {
         key,
         group: None,

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::model::TurnId;
 use crate::model::outbound::{OutboundAction, Voice};
 use crate::model::turn::{Outcome, TurnView};
-use crate::model::TurnId;
 
 /// What a caller reads of a message.
 #[derive(Debug, Serialize)]
@@ -48,7 +48,8 @@ pub(super) fn answer(view: &TurnView) -> Answer<'_> {
         .collect();
     // An answer that came after all (the operator retried the message) takes the place of the notice that was read before.
     let answered = replies.iter().any(|reply| reply.voice == Voice::Bot);
-    let shown: Vec<&str> = replies.iter().filter(|reply| !answered || reply.voice == Voice::Bot).map(|reply| reply.text).collect();
+    let shown: Vec<&str> =
+        replies.iter().filter(|reply| !answered || reply.voice == Voice::Bot).map(|reply| reply.text).collect();
     let text = match shown.as_slice() {
         [] => None,
         [one] => Some((*one).into()),

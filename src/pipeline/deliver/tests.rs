@@ -78,8 +78,7 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> =
-            SqliteStore::open(folder.path().join("s.db"), SqliteOptions::default()).unwrap();
+        let store: Arc<dyn Store> = SqliteStore::open(folder.path().join("s.db"), SqliteOptions::default()).unwrap();
         let claim = store.lease("process", "process", Duration::from_secs(60)).await.unwrap().unwrap();
         let capabilities = Capabilities {
             delivery: Delivery::Push,

@@ -34,4 +34,3 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
 pub(super) fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".into())
 }
-

@@ -38,8 +38,8 @@ use rusqlite::Connection;
 use crate::contract::store::{Result, StoreError};
 use crate::model::Clock;
 use crate::stores::sqlite::media::MediaDir;
-use crate::stores::sqlite::reader::Readers;
 use crate::stores::sqlite::nudges::LOOK;
+use crate::stores::sqlite::reader::Readers;
 use crate::stores::sqlite::watch::Registry;
 use crate::stores::sqlite::writer::{Task, Writer};
 

@@ -11,12 +11,12 @@ use crate::model::outbound::{Announcement, Lane, Rendered, Target};
 use crate::model::{ChannelId, ContactId};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::finish::{Place, insert_row, record_action};
+use crate::stores::sqlite::nudges::{self, Nudge};
+use crate::stores::sqlite::rows::limit_of;
 use crate::stores::sqlite::rows::{self, json, select_outbox, to_json};
 use crate::stores::sqlite::sends::{self, Claimed, claim_row};
-use crate::stores::sqlite::rows::limit_of;
-use crate::stores::sqlite::nudges::{self, Nudge};
-use crate::stores::sqlite::work;
 use crate::stores::sqlite::tx::Tx;
+use crate::stores::sqlite::work;
 
 #[async_trait]
 impl Outbox for SqliteStore {

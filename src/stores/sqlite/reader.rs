@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use crate::contract::store::{Result, StoreError};
-use crate::stores::sqlite::schema;
 use crate::stores::sqlite::error::closed;
+use crate::stores::sqlite::schema;
 
 /// As many reads run at once.
 const READERS: usize = 2;

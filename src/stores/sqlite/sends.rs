@@ -7,8 +7,8 @@ use crate::model::clock::millis;
 use crate::model::outbound::{Rendered, Target};
 use crate::stores::sqlite::contacts;
 use crate::stores::sqlite::rows::{self, has_fallback, select_outbox, to_json};
-use crate::stores::sqlite::work;
 use crate::stores::sqlite::tx::Tx;
+use crate::stores::sqlite::work;
 
 struct Sending {
     channel: i64,

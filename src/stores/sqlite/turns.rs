@@ -17,10 +17,10 @@ use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::finish;
 use crate::stores::sqlite::hold::{hold, owned, record_ask};
 use crate::stores::sqlite::intake;
-use crate::stores::sqlite::rows::{self, limit_of, select_turn};
 use crate::stores::sqlite::nudges::{self, Nudge};
-use crate::stores::sqlite::work;
+use crate::stores::sqlite::rows::{self, limit_of, select_turn};
 use crate::stores::sqlite::tx::{Tx, first};
+use crate::stores::sqlite::work;
 
 #[async_trait]
 impl Turns for SqliteStore {

@@ -13,8 +13,8 @@ use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::files::beside;
 use crate::stores::sqlite::nudges;
 use crate::stores::sqlite::rows;
-use crate::stores::sqlite::work;
 use crate::stores::sqlite::tx::first;
+use crate::stores::sqlite::work;
 
 #[async_trait]
 impl Upkeep for SqliteStore {

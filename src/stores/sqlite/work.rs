@@ -5,9 +5,9 @@ use rusqlite::{Connection, params};
 use crate::contract::store::{Result, StoreError, WorkFilter, WorkId, WorkItem};
 use crate::model::turn::{Outcome, Reason, TurnState};
 use crate::model::{BotName, ChannelId, ContactKey, Timestamp, TurnId};
-use crate::stores::sqlite::rows::{self, until};
-use crate::stores::sqlite::rows::limit_of;
 use crate::stores::sqlite::nudges::{Nudge, nudge, tell_ended};
+use crate::stores::sqlite::rows::limit_of;
+use crate::stores::sqlite::rows::{self, until};
 use crate::stores::sqlite::tx::{Effect, Tx};
 
 const NONE: StoreError =

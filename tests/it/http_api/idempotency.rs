@@ -8,7 +8,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::http_api::{file, post_form};
-use crate::support::{Bridge, KEY, OTHER_KEY, base64, picture, problem};
+use crate::support::{Bridge, KEY, OTHER_KEY, Setup, base64, picture, problem};
 
 async fn send(request: RequestBuilder, key: &str) -> Response {
     request.header("Idempotency-Key", key).send().await.unwrap()
@@ -130,4 +130,13 @@ async fn a_reset_can_be_sent_again_too() {
     assert_eq!(three["text"], r#"Turn 2: you said "three""#, "the replay reset nothing");
     let (status, reused) = problem(send(bridge.message("alice", "hi"), "k").await).await;
     assert_eq!((status, &reused["code"]), (422, &json!("idempotency_key_reused")));
+}
+
+#[tokio::test]
+async fn a_replay_uses_up_no_rate() {
+    let bridge = Setup::default().set("PIPELINE__USER_RATE", "1").set("PIPELINE__USER_BURST", "1").start().await;
+    let first: Value = send(bridge.message("alice", "hi"), "k-1").await.json().await.unwrap();
+    let (status, limited) = problem(send(bridge.message("alice", "more"), "k-2").await).await;
+    assert_eq!((status, &limited["code"]), (429, &json!("rate_limited")));
+    assert_eq!(replayed(send(bridge.message("alice", "hi"), "k-1").await).await, first);
 }

@@ -27,3 +27,12 @@ async fn a_platform_that_was_never_there_is_tried_again_and_again() {
     until("health says so", async || world.state().await == "reconnecting").await;
     assert_eq!(world.bridge.say("web", "hi").await["state"], "answered");
 }
+
+#[tokio::test]
+async fn maintenance_is_done_once_after_the_start_and_again_until_it_succeeds() {
+    let mut world = World::new("pager_duty").await;
+    until("the commands are set", async || world.platform.commands() == 1).await;
+    world.platform.fail_commands(1);
+    world.bridge.start_again(&[]).await;
+    until("they are set again", async || world.platform.commands() == 2).await;
+}

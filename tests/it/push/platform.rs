@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use caigunn_bridge::http::{ServerLimits, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -83,6 +83,9 @@ struct Inner {
     expiring: u32,
     downloads: Vec<String>,
     typing: Vec<(String, Instant)>,
+    /// How often the list of commands was set, and how many more times that fails.
+    commands: u32,
+    commands_fail: u32,
     messages: u64,
     /// Chats that a call is open for.
     open: HashSet<String>,
@@ -118,6 +121,7 @@ impl Platform {
             .route("/updates", get(wire::updates))
             .route("/send", post(wire::send))
             .route("/typing", post(wire::typing))
+            .route("/commands", put(wire::commands))
             .route("/files/{file}", get(wire::link))
             .route("/download/{link}", get(wire::download))
             .with_state(Arc::clone(&shared));
@@ -256,6 +260,16 @@ impl Platform {
     }
 
     /// When "typing" was signalled to a chat.
+    /// How often the list of commands was set.
+    pub(super) fn commands(&self) -> u32 {
+        self.lock().commands
+    }
+
+    /// The list of commands cannot be set this many times.
+    pub(super) fn fail_commands(&self, times: u32) {
+        self.lock().commands_fail = times;
+    }
+
     pub(super) fn typing(&self, chat: &str) -> Vec<Instant> {
         self.lock().typing.iter().filter(|(to, _)| to == chat).map(|(_, at)| *at).collect()
     }

@@ -72,7 +72,11 @@ pub(crate) async fn doubts_are_counted<F: StoreFactory>() {
         assert!(matches!(w.store.begin_ask(begin(&first)).await.unwrap(), Begun::Yes));
         let open = 1;
         assert_eq!(equal(&w, &second, &uid, 7).await, EqualAsks { answered: 0, doubtful: doubtful + open });
-        assert_eq!(equal(&w, &first, &uid, 7).await, EqualAsks::default(), "whichever attempt it was, it is this ask's");
+        assert_eq!(
+            equal(&w, &first, &uid, 7).await,
+            EqualAsks::default(),
+            "whichever attempt it was, it is this ask's"
+        );
         w.store
             .release_turn(
                 first.seq,

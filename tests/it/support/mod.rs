@@ -130,7 +130,9 @@ async fn start(app: &Arc<App>, env: &BTreeMap<String, String>, runtime: &OwnRunt
         loop {
             match app.start(&loaded).await {
                 // What ran before was cut off a moment ago and still lets go of the file.
-                Err(error) if error.to_string().contains("in use") => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) if error.to_string().contains("in use") => {
+                    tokio::time::sleep(Duration::from_millis(10)).await
+                }
                 started => return started.unwrap(),
             }
         }

@@ -107,6 +107,10 @@ impl Pager {
         self.client.post(format!("{}{path}", self.config.url)).bearer_auth(self.config.token.expose())
     }
 
+    pub(super) fn put(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.put(format!("{}{path}", self.config.url)).bearer_auth(self.config.token.expose())
+    }
+
     pub(super) fn refused(&self) {
         let hint = format!("set a valid `channels.{}.token`", self.context.id);
         self.context.state.set(ChannelState::BadCredentials { hint });

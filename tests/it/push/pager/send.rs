@@ -100,7 +100,8 @@ impl Channel for Pager {
     }
 
     async fn maintain(&self) -> Result<(), SendError> {
-        Ok(())
+        let set = self.put("/commands").send().await.and_then(reqwest::Response::error_for_status);
+        set.map(drop).map_err(|error| SendError::Transient(error.without_url().to_string()))
     }
 
     async fn probe(&self) -> Result<Vec<Finding>, SendError> {

@@ -235,6 +235,18 @@ pub(super) async fn typing(
     Ok(())
 }
 
+/// The list of commands, as the platform shows it.
+pub(super) async fn commands(State(shared): Platforms, headers: HeaderMap) -> Result<(), Refusal> {
+    let mut inner = shared.lock();
+    admitted(&inner, &headers)?;
+    if inner.commands_fail > 0 {
+        inner.commands_fail -= 1;
+        return Err(refusal(500, "busy"));
+    }
+    inner.commands += 1;
+    Ok(())
+}
+
 /// A link to a file: it works for a moment only.
 pub(super) async fn link(
     State(shared): Platforms,
