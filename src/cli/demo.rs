@@ -105,7 +105,7 @@ fn sources(listen: SocketAddr, sandbox: &str, folder: &Path) -> Sources {
         ("CHANNELS__WEB__BOT", "demo".into()),
         ("CHANNELS__WEB__KEYS__DEMO__KEY", API_KEY.into()),
     ];
-    // What is worth a look on a terminal is the invitation, not the log; `RUST_LOG` has no say in it.
+    // What is worth a look on a terminal is the invitation and what became of each message.
     let log = [("LOG__FILTER", OsString::from("warn,caigunn_bridge::pipeline::work=info"))];
     let env: BTreeMap<OsString, OsString> = settings
         .into_iter()

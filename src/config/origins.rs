@@ -140,7 +140,8 @@ pub(super) fn show_path(path: &[String]) -> String {
 
 /// A key as TOML writes it: quoted where it must be.
 pub(super) fn show_key(key: &str) -> String {
-    toml_edit::Key::new(key).to_string()
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !key.is_empty() && key.chars().all(bare) { key.to_owned() } else { toml::Value::from(key).to_string() }
 }
 
 #[cfg(test)]
