@@ -18,8 +18,8 @@ use crate::pipeline::schedule::Schedule;
 use crate::pipeline::shared::{Rules, Shared};
 use crate::pipeline::work::{self, Head, Verdict};
 
-/// Rows read from the store at once.
-const PAGE: usize = 512;
+/// Turns read from the store at once. A page costs a look at every open turn, so a long backlog is read in few of them.
+const PAGE: usize = 4_096;
 
 /// The wait before a turn is tried again whose conversation has an earlier one elsewhere, or whose store failed.
 const NOT_YET: Duration = Duration::from_millis(500);
