@@ -1,7 +1,7 @@
 //! Pictures as `vision` takes them. Bytes that somebody sent come in; png, jpeg, gif or tiff within the limits comes out.
 //!
-//! Most pictures pass through as they are: their headers are read ([`headers`]) and nothing is copied. The others are decoded,
-//! scaled and encoded again ([`convert`]), off the async threads and under a semaphore.
+//! Most pictures pass through as they are: their headers are read (`headers`) and nothing is copied. The others are decoded,
+//! scaled and encoded again (`convert`), off the async threads and under a semaphore.
 //!
 //! Memory: a picture that passes needs none. A conversion needs at most about 12 bytes for each pixel of
 //! [`ImageLimits::max_pixels`] (a progressive jpeg is the worst: 8 for its coefficients, 3 for its pixels), three times

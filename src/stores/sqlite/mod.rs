@@ -1,8 +1,8 @@
 //! The store for one machine: SQLite, embedded.
 //!
-//! One thread writes and commits what has queued up together ([`writer`]); a few connections read beside it ([`reader`]).
-//! Waiters in this process are woken after the commit, in memory ([`watch`]). Media are files beside the database
-//! ([`media`]).
+//! One thread writes and commits what has queued up together (`writer`); a few connections read beside it (`reader`).
+//! Waiters in this process are woken after the commit, in memory (`watch`). Media are files beside the database
+//! (`media`).
 
 mod contacts;
 mod error;
