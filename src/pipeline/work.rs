@@ -59,7 +59,7 @@ impl Work<'_> {
         let shared = self.shared;
         let mut contact = match shared.contacts.get(turn.contact).await {
             Ok(contact) => contact,
-            Err(error) => return store_trouble(turn, &error),
+            Err(error) => return self.store_failed(turn, error).await,
         };
         let mut typing = None;
         loop {
@@ -101,7 +101,7 @@ impl Work<'_> {
                 }
                 Asked::Stopped(_, AskEnd::NotYet) => return Verdict::NotYet { turn },
                 Asked::Stopped(_, AskEnd::Gone | AskEnd::Settled(_)) => return Verdict::Ended,
-                Asked::Stopped(_, AskEnd::Store(error)) => return store_trouble(turn, &error),
+                Asked::Stopped(_, AskEnd::Store(error)) => return self.store_failed(turn, error).await,
             }
         }
     }
@@ -194,15 +194,35 @@ impl Work<'_> {
 
     /// An event joined the turn while it was being ended: it is judged anew, with that.
     async fn look_again(&self, turn: Box<Turn>) -> Verdict {
-        match self.shared.store.turn(turn.seq).await {
-            Ok(Some((turn, contact))) => {
-                self.shared.contacts.put(contact).await;
-                let delay = turn.due_in;
-                Verdict::Again { turn: Box::new(turn), delay }
-            }
-            Ok(None) => Verdict::Ended,
-            Err(error) => store_trouble(turn, &error),
+        match self.read_again(&turn).await {
+            Ok(verdict) => verdict,
+            Err(error) => self.store_failed(turn, error).await,
         }
+    }
+
+    /// The store could not take or give something. What memory believes of the turn may be out of date by now (an ask that
+    /// was begun, and whose end could not be recorded, is open on disk), so it goes on from what is stored.
+    async fn store_failed(&self, turn: Box<Turn>, mut error: StoreError) -> Verdict {
+        let mut tries = 0;
+        loop {
+            if matches!(error, StoreError::LeaseLost) {
+                return Verdict::Ended;
+            }
+            tracing::error!(turn = %turn.id, %error, "the store failed; the turn waits");
+            tokio::time::sleep(Rules::STORE_BACKOFF.delay(tries, 1.0)).await;
+            tries += 1;
+            match self.read_again(&turn).await {
+                Ok(verdict) => return verdict,
+                Err(still) => error = still,
+            }
+        }
+    }
+
+    async fn read_again(&self, turn: &Turn) -> Result<Verdict, StoreError> {
+        let Some((turn, contact)) = self.shared.store.turn(turn.seq).await? else { return Ok(Verdict::Ended) };
+        self.shared.contacts.put(contact).await;
+        let delay = turn.due_in;
+        Ok(Verdict::Again { turn: Box::new(turn), delay })
     }
 
     /// Commits the end. An answer is never dropped because the disk is full for a while: it waits here.
@@ -269,8 +289,7 @@ impl Work<'_> {
                 Verdict::Again { turn, delay }
             }
             Err(StoreError::LeaseLost) => Verdict::Ended,
-            // In memory the ask is still open, which is the careful reading.
-            Err(error) => store_trouble(turn, &error),
+            Err(error) => self.store_failed(turn, error).await,
         }
     }
 
@@ -282,7 +301,7 @@ impl Work<'_> {
         took: Duration,
     ) -> Verdict {
         let error = match failure {
-            FetchFailure::Store(error) => return store_trouble(turn, &error),
+            FetchFailure::Store(error) => return self.store_failed(turn, error).await,
             FetchFailure::Later(error) => error,
         };
         tracing::info!(turn = %turn.id, channel = %turn.channel, error, "media cannot be fetched now");
@@ -297,7 +316,7 @@ impl Work<'_> {
                         Verdict::Again { turn, delay }
                     }
                     Err(StoreError::LeaseLost) => Verdict::Ended,
-                    Err(error) => store_trouble(turn, &error),
+                    Err(error) => self.store_failed(turn, error).await,
                 }
             }
         }
@@ -314,16 +333,6 @@ fn remember(turn: &mut Turn, result: AskResult, uid: Arc<str>) {
     match turn.asks.iter_mut().find(|ask| ask.n == result.n) {
         Some(ask) => ask.state = result.state,
         None => turn.asks.push(crate::model::turn::Ask { n: result.n, state: result.state, uid, age: Duration::ZERO }),
-    }
-}
-
-fn store_trouble(turn: Box<Turn>, error: &StoreError) -> Verdict {
-    match error {
-        StoreError::LeaseLost => Verdict::Ended,
-        error => {
-            tracing::error!(turn = %turn.id, %error, "the store failed; the turn waits");
-            Verdict::NotYet { turn }
-        }
     }
 }
 

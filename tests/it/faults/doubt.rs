@@ -5,7 +5,7 @@ use std::time::Duration;
 use caigunn_bridge::sandbox::{Call, Fault, Scripted, SettingsPatch};
 use serde_json::json;
 
-use crate::support::{Bridge, KEY, Setup};
+use crate::support::{Bridge, KEY, Setup, until};
 
 fn setup() -> Setup {
     Setup::default().set("PIPELINE__BREAKER__FAILURES", "1000")
@@ -137,4 +137,24 @@ async fn answered_later(bridge: &Bridge, id: &str) {
         view["text"] == r#"Turn 1: you said "hello there""#
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_ask_whose_end_the_store_cannot_take_is_looked_for_all_the_same() {
+    let bridge = setup().start().await;
+    bridge.sandbox.set_latency(Duration::from_millis(700));
+    bridge.sandbox.push_fault(on_talk(Fault::ProcessThenReset));
+    let sending = bridge.message("alice", "hello there").send();
+    let locking = async {
+        until("it is asked", async || bridge.sandbox.in_flight() == 1).await;
+        // The ask is begun on disk. Its end, which is ambiguous, meets a locked database for longer than the store waits.
+        let lock = rusqlite::Connection::open(bridge.folder().join("bridge.db")).unwrap();
+        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        lock.execute_batch("ROLLBACK").unwrap();
+    };
+    let (answer, ()) = tokio::join!(sending, locking);
+    let answer: serde_json::Value = answer.unwrap().json().await.unwrap();
+    assert_eq!(answer["text"], r#"Turn 1: you said "hello there""#);
+    assert_eq!(bridge.asked("hello there"), (1, 1), "asked again without a look into the history");
 }
