@@ -131,7 +131,7 @@ async fn without_any_history_the_ask_is_given_up_in_doubt_and_a_retry_finds_it()
 }
 
 async fn answered_later(bridge: &Bridge, id: &str) {
-    crate::support::until("the retried message is answered", async || {
+    until("the retried message is answered", async || {
         let view: serde_json::Value =
             bridge.get(KEY, &format!("/v1/messages/{id}")).send().await.unwrap().json().await.unwrap();
         view["text"] == r#"Turn 1: you said "hello there""#
