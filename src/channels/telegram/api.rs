@@ -1,0 +1,210 @@
+//! Calls of the Bot API: teloxide's types and payloads over a client of our own (see ADR 0005), which keeps what the pipeline
+//! decides by: the status, `retry_after`, and whether a call that failed can have arrived.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::multipart::Form;
+use reqwest::{Client, Proxy, RequestBuilder, Response, redirect, retry};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use teloxide::requests::Payload;
+
+use crate::channels::telegram::config::TelegramConfig;
+use crate::model::Secret;
+
+/// How long establishing a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The largest answer that is read: 100 updates of the largest kind stay below it.
+const MAX_ANSWER: usize = 32 << 20;
+
+/// How a call failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CallError {
+    /// No connection: it cannot have arrived.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// Cut off, or no answer in time: it may have arrived.
+    #[error("{0}")]
+    Lost(String),
+    /// The server answered something that is no answer of the Bot API.
+    #[error("answered with {status}: {what}")]
+    Odd { status: u16, what: String },
+    /// The Bot API says no.
+    #[error("{description} ({code})")]
+    Refused { code: u16, description: String, parameters: Parameters },
+}
+
+/// What a refusal says beside its description (<https://core.telegram.org/bots/api#responseparameters>).
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Parameters {
+    pub migrate_to_chat_id: Option<i64>,
+    /// In seconds.
+    pub retry_after: Option<u64>,
+}
+
+impl CallError {
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            Self::Odd { status, .. } => Some(*status),
+            Self::Connect(_) | Self::Lost(_) => None,
+        }
+    }
+
+    /// Whether the token is refused: 401, or 404 for one that is no token at all.
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Refused { code: 401 | 404, .. })
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    ok: bool,
+    result: Option<T>,
+    error_code: Option<u16>,
+    description: Option<String>,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+/// The Bot API of one bot.
+pub struct Api {
+    /// With the token: never part of an error or a log.
+    base: Secret,
+    files: Secret,
+    token: Secret,
+    proxy: Option<Secret>,
+    timeout: Duration,
+    client: OnceLock<Client>,
+}
+
+impl Api {
+    pub fn new(config: &TelegramConfig) -> Self {
+        let (url, token) = (&config.api_url, config.token.expose());
+        Self {
+            base: Secret::new(format!("{url}/bot{token}/")),
+            files: Secret::new(format!("{url}/file/bot{token}/")),
+            token: config.token.clone(),
+            proxy: config.proxy.clone(),
+            timeout: *config.timeout,
+            client: OnceLock::new(),
+        }
+    }
+
+    /// A client with a connection pool of its own.
+    pub fn new_client(&self) -> Result<Client, CallError> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("caigunn-bridge/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(64)
+            .pool_idle_timeout(Duration::from_secs(55))
+            .tcp_nodelay(true)
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            // Whether a call may be repeated is for the pipeline to say.
+            .retry(retry::never());
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(Proxy::all(proxy.expose()).map_err(|error| self.lost(error))?);
+        }
+        builder.build().map_err(|error| self.lost(error))
+    }
+
+    /// The client of all calls but polling; made when it is first needed.
+    fn client(&self) -> Result<Client, CallError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = self.new_client()?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
+
+    /// Makes a call and reads its whole result.
+    pub async fn call<P: Payload + Serialize>(&self, payload: &P) -> Result<P::Output, CallError>
+    where
+        P::Output: DeserializeOwned,
+    {
+        self.call_for(&self.client()?, payload, self.timeout).await
+    }
+
+    /// The same, of whose result nothing is needed.
+    pub async fn tell<P: Payload + Serialize>(&self, payload: &P) -> Result<(), CallError> {
+        self.call_for::<P, IgnoredAny>(&self.client()?, payload, self.timeout).await.map(drop)
+    }
+
+    /// The same on a client, with a patience and a reading of the result of the caller's own.
+    pub async fn call_for<P: Payload + Serialize, T: DeserializeOwned>(
+        &self,
+        client: &Client,
+        payload: &P,
+        timeout: Duration,
+    ) -> Result<T, CallError> {
+        let body = serde_json::to_vec(payload).map_err(|error| CallError::Lost(error.to_string()))?;
+        let request = client.post(self.url(P::NAME)).timeout(timeout).body(body);
+        self.answer(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))).await
+    }
+
+    /// Makes a call that carries a file.
+    pub async fn upload<T: DeserializeOwned>(&self, method: &str, form: Form) -> Result<T, CallError> {
+        self.answer(self.client()?.post(self.url(method)).timeout(self.timeout).multipart(form)).await
+    }
+
+    /// Begins to read a file by the path that `getFile` gave.
+    pub async fn file(&self, path: &str) -> Result<Response, CallError> {
+        let request = self.client()?.get(format!("{}{path}", self.files.expose())).timeout(self.timeout);
+        request.send().await.map_err(|error| self.lost(error))
+    }
+
+    fn url(&self, method: &str) -> String {
+        // Method names are case-insensitive; ours are written as the documentation has them.
+        let mut name = method.to_owned();
+        name[..1].make_ascii_lowercase();
+        format!("{}{name}", self.base.expose())
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
+        let mut response = request.send().await.map_err(|error| self.lost(error))?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(CallError::Odd { status, what: format!("more than {MAX_ANSWER} bytes") });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        match serde_json::from_slice::<Envelope<T>>(&body) {
+            Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
+            Ok(Envelope { ok: false, error_code, description, parameters, .. }) => Err(CallError::Refused {
+                code: error_code.unwrap_or(status),
+                description: self.scrubbed(description.unwrap_or_default()),
+                parameters,
+            }),
+            Ok(_) => Err(CallError::Odd { status, what: "no result".to_owned() }),
+            Err(error) => Err(CallError::Odd { status, what: error.to_string() }),
+        }
+    }
+
+    /// The URL holds the token, so it never becomes part of an error.
+    fn lost(&self, error: reqwest::Error) -> CallError {
+        let (connect, timeout) = (error.is_connect(), error.is_timeout());
+        let error = error.without_url();
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        let text = self.scrubbed(cause.to_string());
+        match (connect, timeout) {
+            (true, _) => CallError::Connect(text),
+            (false, true) => CallError::Lost("no answer in time".to_owned()),
+            (false, false) => CallError::Lost(text),
+        }
+    }
+
+    fn scrubbed(&self, text: String) -> String {
+        let token = self.token.expose();
+        if text.contains(token) { text.replace(token, "[token]") } else { text }
+    }
+}

@@ -1,0 +1,242 @@
+//! The keys of `channels.<id>` for `kind = "telegram"`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::{HumanDuration, Mistake, RawSection};
+use crate::contract::Parsed;
+use crate::model::Secret;
+use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, TextLimits, TextUnit};
+
+/// Where Telegram's own Bot API server is.
+pub const OFFICIAL: &str = "https://api.telegram.org";
+
+/// The longest text of a message, in UTF-16 units after entity parsing (<https://core.telegram.org/bots/api#sendmessage>).
+pub const MAX_TEXT: usize = 4096;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TelegramConfig {
+    /// The bot's token, as @BotFather gave it.
+    #[schemars(extend("examples" = ["REPLACE-ME with the token from @BotFather"]))]
+    pub token: Secret,
+    /// The Bot API server: Telegram's, or one of your own.
+    #[serde(default = "official")]
+    #[schemars(regex(pattern = r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$"))]
+    pub api_url: String,
+    /// Proxy for every call to the Bot API server; without one, `HTTPS_PROXY` and its like count.
+    #[schemars(extend("examples" = ["http://proxy.example:3128"]))]
+    pub proxy: Option<Secret>,
+    /// How messages come in.
+    #[serde(default)]
+    pub receive: Receive,
+    /// How long Telegram may hold a poll while there is nothing to tell.
+    #[serde(default = "default_poll_timeout")]
+    #[schemars(extend("x-minimum" = "0", "x-maximum" = "50s"))]
+    pub poll_timeout: HumanDuration,
+    /// How long any other call may take.
+    #[serde(default = "default_timeout")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "2m"))]
+    pub timeout: HumanDuration,
+    /// With `receive = "webhook"`: the bridge's address as Telegram reaches it, without a path. It must be https.
+    #[schemars(regex(pattern = r"^https?://[^\s/?#]+$"), extend("examples" = ["https://bot.example.com"]))]
+    pub webhook_url: Option<String>,
+    /// Deliveries that Telegram makes at once. Only with 1 do messages arrive in the order in which they were written.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub webhook_connections: u8,
+    /// Takes the bot over from a webhook that somebody else has set for it.
+    #[serde(default)]
+    pub take_over: bool,
+    /// When the bot answers in groups.
+    #[serde(default)]
+    pub groups: Groups,
+    /// Ids of groups in which every message is for the bot.
+    #[serde(default)]
+    #[schemars(extend("examples" = [[-1_001_234_567_890_i64]]))]
+    pub always_in: Vec<i64>,
+    /// Regular expressions that address the bot in a group as its name would.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["(?i)^bot[,:]"]]))]
+    pub patterns: Vec<String>,
+    /// Whether `/help` without the bot's name counts in a group. With several bots there, all of them would answer.
+    #[serde(default)]
+    pub bare_commands: bool,
+    /// Whether posts in channels are answered.
+    #[serde(default)]
+    pub channel_posts: bool,
+    /// Whether the bot greets when it is added to a group (with the text `welcome`).
+    #[serde(default)]
+    pub welcome: bool,
+    /// What becomes of a message that is edited after it was asked. Before that, the new text replaces the old one.
+    #[serde(default)]
+    pub late_edits: LateEdits,
+    /// Whether the message that somebody replies to is passed along, with its picture.
+    #[serde(default = "yes")]
+    pub quotes: bool,
+    /// How long an album is held for its further pictures.
+    #[serde(default = "default_album_wait")]
+    #[schemars(extend("x-minimum" = "0", "x-maximum" = "30s"))]
+    pub album_wait: HumanDuration,
+    /// Where an answer names the message that it answers.
+    #[serde(default)]
+    pub replies: Replies,
+    /// Whether links in answers show a preview.
+    #[serde(default)]
+    pub link_previews: bool,
+    /// Answers that need more messages than this are sent as a file.
+    #[serde(default = "default_max_messages")]
+    #[schemars(range(min = 1, max = 50))]
+    pub max_messages: u8,
+    /// Whether sending keeps to Telegram's published rates (30 a second, one a second in a chat, 20 a minute in a group). By
+    /// default it does with Telegram's own server only.
+    pub pace: Option<bool>,
+}
+
+/// How messages come in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Receive {
+    /// The bridge asks Telegram for them. Needs no public address.
+    #[default]
+    Polling,
+    /// Telegram delivers them to `webhook_url`.
+    Webhook,
+}
+
+/// When the bot answers in groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Groups {
+    /// When it is mentioned, replied to, given a command, or a pattern fits.
+    #[default]
+    Addressed,
+    /// Always. With privacy mode on, Telegram shows the bot only what addresses it.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What becomes of an edit that comes too late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LateEdits {
+    /// It is recorded and not answered.
+    #[default]
+    Ignore,
+    /// It is asked like a new message.
+    Ask,
+}
+
+/// Where an answer names the message that it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Replies {
+    /// In groups, where others write in between.
+    #[default]
+    Groups,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+fn official() -> String {
+    OFFICIAL.to_owned()
+}
+
+fn default_poll_timeout() -> HumanDuration {
+    HumanDuration::from_secs(30)
+}
+
+fn default_timeout() -> HumanDuration {
+    HumanDuration::from_secs(30)
+}
+
+fn default_album_wait() -> HumanDuration {
+    HumanDuration::from_millis(1_500)
+}
+
+fn default_max_messages() -> u8 {
+    5
+}
+
+fn one() -> u8 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl TelegramConfig {
+    /// The bot's own id: the part of the token before the colon.
+    pub fn bot_id(&self) -> i64 {
+        self.token.expose().split(':').next().and_then(|id| id.parse().ok()).unwrap_or_default()
+    }
+
+    pub fn paced(&self) -> bool {
+        self.pace.unwrap_or(self.api_url == OFFICIAL)
+    }
+}
+
+/// What the schema cannot say is checked here; every mistake is reported at once.
+pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
+    let config: TelegramConfig = section.parse()?;
+    let mut mistakes = Vec::new();
+    if !is_token(config.token.expose()) {
+        let hint = "copy the whole of it from @BotFather: digits, a colon, letters and digits".to_owned();
+        mistakes.push(section.mistake("token", "is no bot token").hint(hint));
+    }
+    match (config.receive, config.webhook_url.as_deref()) {
+        (Receive::Webhook, None) => {
+            let hint = "set it to the https address under which Telegram reaches this bridge".to_owned();
+            mistakes.push(section.mistake("webhook_url", "is missing with `receive = \"webhook\"`").hint(hint));
+        }
+        (Receive::Webhook, Some(url)) if config.api_url == OFFICIAL && !url.starts_with("https://") => {
+            let hint = "only a Bot API server of your own takes plain http".to_owned();
+            mistakes.push(section.mistake("webhook_url", "must be https").hint(hint));
+        }
+        _ => {}
+    }
+    for (n, pattern) in config.patterns.iter().enumerate() {
+        if let Err(error) = regex::Regex::new(pattern) {
+            let reason = format!("is no regular expression: {error}");
+            mistakes.push(section.mistake(&format!("patterns.{n}"), reason));
+        }
+    }
+    if let Some(proxy) = &config.proxy
+        && reqwest::Proxy::all(proxy.expose()).is_err()
+    {
+        mistakes.push(section.mistake("proxy", "is no proxy URL").hint("for example http://proxy:3128".to_owned()));
+    }
+    if mistakes.is_empty() { Ok(Box::new(config)) } else { Err(mistakes) }
+}
+
+/// `123456789:AA…`. Of the second part only the alphabet is known for sure.
+fn is_token(token: &str) -> bool {
+    token.split_once(':').is_some_and(|(id, secret)| {
+        id.parse::<i64>().is_ok_and(|id| id > 0)
+            && secret.len() >= 20
+            && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    })
+}
+
+/// Telegram shows "typing" for 5 seconds (<https://core.telegram.org/bots/api#sendchataction>).
+const TYPING: Duration = Duration::from_secs(4);
+
+pub(super) fn capabilities(_: &Parsed) -> Capabilities {
+    Capabilities {
+        delivery: Delivery::Push,
+        text: TextLimits { max: MAX_TEXT, unit: TextUnit::Utf16 },
+        attachment_bytes: 50_000_000,
+        markup: Markup::Own,
+        replies: true,
+        edits: false,
+        typing: Some(TYPING),
+        dedupes_sends: None,
+        overflow: Overflow::Notice,
+    }
+}
