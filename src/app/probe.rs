@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::units::{Parts, Unit};
-use crate::app::{App, bots};
+use crate::app::{App, bots, rules};
 use crate::caigunn::{Page, UidsFilter};
 use crate::config::Loaded;
 use crate::contract::channel::{ChannelState, Finding};
@@ -65,6 +65,7 @@ async fn probe_with(app: &App, loaded: &Loaded, store: &Arc<dyn Store>) -> Vec<F
         deliver: &deliver,
         history: opened.bots.clone(),
         clock: &clock,
+        texts: Arc::new(rules::texts(config)),
         stop: &stop,
     };
     for unit in app.units(&parts, loaded, &opened.broken) {

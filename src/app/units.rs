@@ -15,6 +15,7 @@ use crate::contract::channel::{
 use crate::contract::inbox::{InboxRules, InboxWriter, WakeSender};
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::Store;
+use crate::model::texts::Texts;
 use crate::model::uid::UidTemplate;
 use crate::model::{BotName, ChannelId, Clock};
 use crate::pipeline::queue::Deliver;
@@ -28,6 +29,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) deliver: &'a Deliver,
     pub(crate) history: Arc<dyn History>,
     pub(crate) clock: &'a Clock,
+    pub(crate) texts: Arc<Texts>,
     pub(crate) stop: &'a CancellationToken,
 }
 
@@ -96,6 +98,7 @@ impl Unit {
             store: Arc::clone(parts.store),
             state: reporter.clone(),
             clock: parts.clock.clone(),
+            texts: Arc::clone(&parts.texts),
             stop: stop.clone(),
             history: Arc::clone(&parts.history),
         };

@@ -13,6 +13,7 @@ use crate::config::{Kind, Mistake, RawSection};
 use crate::contract::inbox::InboxWriter;
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::{OutboxRow, Store};
+use crate::model::texts::Texts;
 use crate::model::{BotName, Capabilities, ChannelId, Clock, MediaRef, OutboundAction, Rendered, Scope, Target};
 
 /// An adapter to one platform. It translates and calls; ordering, retries and storage are the pipeline's.
@@ -141,6 +142,8 @@ pub enum ChannelState {
     Connected,
     Reconnecting { why: String },
     BadCredentials { hint: String },
+    /// Another program uses the same bot.
+    Conflict { hint: String },
     BadConfig { why: String },
     Paused { why: String },
     Stopped,
@@ -153,6 +156,7 @@ impl ChannelState {
             Self::Connected => "connected",
             Self::Reconnecting { .. } => "reconnecting",
             Self::BadCredentials { .. } => "bad_credentials",
+            Self::Conflict { .. } => "conflict",
             Self::BadConfig { .. } => "bad_config",
             Self::Paused { .. } => "paused",
             Self::Stopped => "stopped",
@@ -163,7 +167,7 @@ impl ChannelState {
     pub fn detail(&self) -> &str {
         match self {
             Self::Reconnecting { why } | Self::BadConfig { why } | Self::Paused { why } => why,
-            Self::BadCredentials { hint } => hint,
+            Self::BadCredentials { hint } | Self::Conflict { hint } => hint,
             Self::Starting | Self::Connected | Self::Stopped => "",
         }
     }
@@ -178,6 +182,10 @@ impl StateReporter {
         let (sender, receiver) = watch::channel(ChannelState::Starting);
         (Self(sender), receiver)
     }
+
+    pub fn beat(&self) {}
+
+    pub fn expect_beats(&self, _within: Duration) {}
 
     pub fn set(&self, state: ChannelState) {
         self.0.send_if_modified(|now| {
@@ -200,6 +208,8 @@ pub struct ChannelContext {
     pub store: Arc<dyn Store>,
     pub state: StateReporter,
     pub clock: Clock,
+    /// What the bridge itself says, as configured.
+    pub texts: Arc<Texts>,
     /// Cancelled when the channel is to stop.
     pub stop: CancellationToken,
     /// How the history of a contact is read from CaiGunn, for a channel that offers it natively.

@@ -122,11 +122,8 @@ impl Api {
         Ok(self.client.get_or_init(|| client).clone())
     }
 
-    /// Makes a call and reads its whole result.
-    pub async fn call<P: Payload + Serialize>(&self, payload: &P) -> Result<P::Output, CallError>
-    where
-        P::Output: DeserializeOwned,
-    {
+    /// Makes a call and reads of its result what `T` names.
+    pub async fn ask<P: Payload + Serialize, T: DeserializeOwned>(&self, payload: &P) -> Result<T, CallError> {
         self.call_for(&self.client()?, payload, self.timeout).await
     }
 
@@ -135,7 +132,7 @@ impl Api {
         self.call_for::<P, IgnoredAny>(&self.client()?, payload, self.timeout).await.map(drop)
     }
 
-    /// The same on a client, with a patience and a reading of the result of the caller's own.
+    /// The same on a client and with a patience of the caller's own.
     pub async fn call_for<P: Payload + Serialize, T: DeserializeOwned>(
         &self,
         client: &Client,

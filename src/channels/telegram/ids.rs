@@ -17,7 +17,7 @@ pub(super) fn source(bot_id: i64) -> String {
 const CURSOR_LASTS: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
 /// The last update that was stored, and when.
-pub(super) fn cursor(update_id: u32, at: Timestamp) -> String {
+pub(super) fn cursor(update_id: i64, at: Timestamp) -> String {
     format!("{update_id}@{}", at.0)
 }
 

@@ -2,20 +2,28 @@
 //!
 //! In flow order: [`config`] the keys of the section · [`ids`] how chats, messages and updates are named · [`api`] calls ·
 //! [`ingress`] polling and the webhook · [`normalize`] from an update to an event · [`render`] from an action to calls ·
-//! [`send`] one call, one file, one signal, and what their failures mean.
+//! [`send`] one call, one file, one signal, and what their failures mean · `duties` the menu of commands, a look at every leg ·
+//! [`wire`] what Telegram writes.
 
 pub mod api;
 pub mod config;
+mod duties;
 pub mod ids;
 pub mod ingress;
 pub mod normalize;
 pub mod render;
 pub mod send;
+pub mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwapOption;
 
 use crate::channels::telegram::api::Api;
 use crate::channels::telegram::config::TelegramConfig;
+use crate::channels::telegram::normalize::Rules;
+use crate::channels::telegram::send::Refusals;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
 use crate::model::Scope;
@@ -39,6 +47,12 @@ pub struct Telegram {
     config: TelegramConfig,
     api: Api,
     context: ChannelContext,
+    /// Known once the bot's own name is.
+    rules: ArcSwapOption<Rules>,
+    /// Whether this process has set the webhook.
+    set: AtomicBool,
+    /// Chats that Telegram asked to be left alone for a while.
+    refusals: Refusals,
 }
 
 /// Makes no calls: what can go wrong here is the configuration's fault, and is a state of this channel alone.
@@ -46,5 +60,12 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
     let config =
         *config.downcast::<TelegramConfig>().map_err(|_| "the section was parsed by another kind".to_owned())?;
     let api = Api::new(&config);
-    Ok(Arc::new(Telegram { config, api, context }))
+    Ok(Arc::new(Telegram {
+        config,
+        api,
+        context,
+        rules: ArcSwapOption::empty(),
+        set: AtomicBool::new(false),
+        refusals: Refusals::default(),
+    }))
 }
