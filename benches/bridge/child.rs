@@ -41,6 +41,18 @@ pub(crate) fn floor(stub: &Process) -> Result<Process> {
     role(&["--as-floor", &format!("http://{}", stub.address)])
 }
 
+/// A Bot API server that makes messages up.
+pub(crate) fn telegram() -> Result<Process> {
+    role(&["--as-telegram"])
+}
+
+/// The least that teloxide can do, polling that server. It listens nowhere.
+pub(crate) fn echo(server: &Process) -> Result<Process> {
+    let url = format!("http://{}", server.address);
+    let child = command(&std::env::current_exe()?).args(["--as-echo", &url]).spawn()?;
+    Ok(Process { child, address: String::new() })
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself.

@@ -11,6 +11,7 @@ mod floor;
 mod many;
 mod rates;
 mod stub;
+mod telegram;
 mod wire;
 
 use std::time::{Duration, Instant};
@@ -42,6 +43,10 @@ fn main() -> Result<()> {
     let role = arguments.first().map(String::as_str).unwrap_or_default();
     match role {
         "--as-stub" => one_thread()?.block_on(stub::run()),
+        "--as-telegram" => one_thread()?.block_on(telegram::server::run()),
+        "--as-echo" => {
+            tokio::runtime::Runtime::new()?.block_on(telegram::echo::run(arguments.get(1).context("the server's URL")?))
+        }
         // The floor has the runtime that a service would have: as many workers as cores.
         "--as-floor" => {
             tokio::runtime::Runtime::new()?.block_on(floor::run(arguments.get(1).context("the stub's URL")?))
@@ -54,7 +59,7 @@ fn one_thread() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// `cargo bench -- [quick] [start|rates|many]... [N]...`: the parts named, or all; rates at the concurrencies N.
+/// `cargo bench -- [quick] [start|rates|many|telegram]... [N]...`: the parts named, or all; rates at the concurrencies N.
 async fn measure(arguments: &[String]) -> Result<()> {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let mut plan = Plan::new(has("quick"));
@@ -62,7 +67,7 @@ async fn measure(arguments: &[String]) -> Result<()> {
     if !concurrency.is_empty() {
         plan.concurrency = concurrency;
     }
-    let wants = |part: &str| has(part) || !["rates", "many", "start"].iter().any(|other| has(other));
+    let wants = |part: &str| has(part) || !["rates", "many", "start", "telegram"].iter().any(|other| has(other));
     let began = Instant::now();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{cores} cores; the bridge, the floor, the stub and the load generator share them\n");
@@ -74,6 +79,9 @@ async fn measure(arguments: &[String]) -> Result<()> {
     }
     if wants("many") {
         many::run(&plan).await?;
+    }
+    if wants("telegram") {
+        telegram::run(&plan).await?;
     }
     println!("\n{:.0} s", began.elapsed().as_secs_f64());
     Ok(())

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::wire::whole;
 
-const ANSWER: &str = r#"{"text":"We are open from 10 to 18 o'clock on public holidays, except on New Year's Eve and on the first three days of the Lunar New Year. You can reach us by telephone then."}"#;
+pub(crate) const ANSWER: &str = r#"{"text":"We are open from 10 to 18 o'clock on public holidays, except on New Year's Eve and on the first three days of the Lunar New Year. You can reach us by telephone then."}"#;
 
 struct Stub {
     latency: Cell<Duration>,
