@@ -5,10 +5,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::channels::telegram::ids;
 use crate::config::{HumanDuration, Mistake, RawSection};
 use crate::contract::Parsed;
 use crate::model::Secret;
-use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, TextLimits, TextUnit};
+use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
 
 /// Where Telegram's own Bot API server is.
 pub const OFFICIAL: &str = "https://api.telegram.org";
@@ -227,7 +228,18 @@ fn is_token(token: &str) -> bool {
 /// Telegram shows "typing" for 5 seconds (<https://core.telegram.org/bots/api#sendchataction>).
 const TYPING: Duration = Duration::from_secs(4);
 
-pub(super) fn capabilities(_: &Parsed) -> Capabilities {
+/// What Telegram asks bots to keep to (<https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this>).
+fn rates() -> Vec<SendRate> {
+    let rate = |scope: &'static str, calls, seconds| SendRate {
+        scope: scope.into(),
+        calls,
+        per: Duration::from_secs(seconds),
+    };
+    vec![rate(ids::CHAT_SCOPE, 1, 1), rate(ids::GROUP_SCOPE, 20, 60), rate(ids::BOT_SCOPE, 30, 1)]
+}
+
+pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
+    let paced = parsed.downcast_ref::<TelegramConfig>().is_some_and(TelegramConfig::paced);
     Capabilities {
         delivery: Delivery::Push,
         text: TextLimits { max: MAX_TEXT, unit: TextUnit::Utf16 },
@@ -237,6 +249,8 @@ pub(super) fn capabilities(_: &Parsed) -> Capabilities {
         edits: false,
         typing: Some(TYPING),
         dedupes_sends: None,
+        rates: if paced { rates() } else { Vec::new() },
+        maintain_every: None,
         overflow: Overflow::Notice,
     }
 }

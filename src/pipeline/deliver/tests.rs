@@ -89,6 +89,8 @@ impl Stage {
             edits: false,
             typing: None,
             dedupes_sends: None,
+            rates: Vec::new(),
+            maintain_every: None,
             overflow: Overflow::Notice,
         };
         let page = Arc::new(Page { capabilities, sent: Mutex::default() });
@@ -232,12 +234,12 @@ async fn a_row_that_memory_never_heard_of_is_read_from_the_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_claimed_while_stopping_is_handed_back_without_doubt() {
     let stage = Stage::new().await;
-    let reservation = stage.deliver.reserve(&"page".into(), &Arc::from("chat"), &[]).unwrap();
+    let reservation = stage.deliver.reserve(&"page".into(), &[], &Arc::from("chat"), &[]).unwrap();
     let finished = stage.ends("ann", &["1", "2"], true).await;
     assert!(finished.first_claimed);
     stage.stop.cancel();
     stage.deliver.push(finished.rows, Some(reservation));
-    assert!(stage.deliver.reserve(&"page".into(), &Arc::from("other"), &[]).is_none(), "no more is claimed");
+    assert!(stage.deliver.reserve(&"page".into(), &[], &Arc::from("other"), &[]).is_none(), "no more is claimed");
     let left = stage.stop().await;
     assert_eq!(
         left.iter().map(|row| (row.payload.as_str(), row.in_doubt)).collect::<Vec<_>>(),
@@ -248,7 +250,8 @@ async fn what_is_claimed_while_stopping_is_handed_back_without_doubt() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_scope_and_a_busy_target_are_not_reserved() {
     let stage = Stage::new().await;
-    let reserve = |target: &str, scopes: &[String]| stage.deliver.reserve(&"page".into(), &Arc::from(target), scopes);
+    let reserve =
+        |target: &str, scopes: &[String]| stage.deliver.reserve(&"page".into(), &[], &Arc::from(target), scopes);
     let paused = ["slow".to_owned()];
     stage.deliver.state().pauses.set(
         &"page".into(),

@@ -70,6 +70,8 @@ pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
         edits: false,
         typing: Some(Duration::from_secs(1)),
         dedupes_sends: (!nonce_window.is_zero()).then_some(nonce_window),
+        rates: Vec::new(),
+        maintain_every: None,
         overflow: Overflow::Notice,
     }
 }
