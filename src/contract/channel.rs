@@ -140,12 +140,22 @@ impl Finding {
 pub enum ChannelState {
     Starting,
     Connected,
-    Reconnecting { why: String },
-    BadCredentials { hint: String },
+    Reconnecting {
+        why: String,
+    },
+    BadCredentials {
+        hint: String,
+    },
     /// Somebody else uses the same bot: only one of us hears it.
-    Conflict { hint: String },
-    BadConfig { why: String },
-    Paused { why: String },
+    Conflict {
+        hint: String,
+    },
+    BadConfig {
+        why: String,
+    },
+    Paused {
+        why: String,
+    },
     Stopped,
 }
 

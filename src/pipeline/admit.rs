@@ -117,12 +117,12 @@ impl Deliver {
         tokio::select! {
             biased;
             () = self.0.stop.cancelled() => Admitted::Stopping,
-            slot = self.room(rates, row, due) => slot.map_or(Admitted::Stopping, Admitted::Go),
+            admitted = self.room(rates, key, row, due) => admitted.unwrap_or(Admitted::Stopping),
             () = self.outdated(key) => Admitted::Outdated,
         }
     }
 
-    async fn room(&self, rates: &[SendRate], row: &OutboxRow, due: Instant) -> Option<Slot> {
+    async fn room(&self, rates: &[SendRate], key: &LaneKey, row: &OutboxRow, due: Instant) -> Option<Admitted> {
         let mut ticket = None;
         loop {
             let (until, slots) = {
@@ -147,9 +147,16 @@ impl Deliver {
                     Slot { held, ..slot }
                 }
             };
-            // While it waited, the platform may have asked for a pause.
-            if self.state().pauses.until(&row.channel, &row.scopes, Instant::now()).is_none() {
-                return Some(slot);
+            // While it waited, its target may have moved, or the platform may have asked for a pause.
+            let state = self.state();
+            if state.lanes.is_outdated(key) {
+                drop(state);
+                return Some(Admitted::Outdated);
+            }
+            let paused = state.pauses.until(&row.channel, &row.scopes, Instant::now()).is_some();
+            drop(state);
+            if !paused {
+                return Some(Admitted::Go(slot));
             }
         }
     }

@@ -254,3 +254,33 @@ pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
         overflow: Overflow::Notice,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{TelegramConfig, capabilities};
+    use crate::channels::telegram::ids;
+    use crate::model::Target;
+
+    #[test]
+    fn telegrams_own_server_is_paced_and_every_scope_of_a_call_has_its_rate() {
+        let rates = |section: serde_json::Value| {
+            let config: TelegramConfig = serde_json::from_value(section).unwrap();
+            capabilities(&(Box::new(config) as _)).rates
+        };
+        let own = json!({ "token": "t", "api_url": "http://127.0.0.1:8081" });
+        assert!(rates(own.clone()).is_empty());
+        let mut paced = own;
+        paced["pace"] = true.into();
+        assert_eq!(rates(paced).len(), 3);
+        let rates = rates(json!({ "token": "t" }));
+        let counted = |chat: &str| {
+            let scopes = ids::scopes(&Target::of(chat));
+            let per_scope =
+                scopes.iter().map(|scope| rates.iter().filter(|rate| scope.starts_with(&*rate.scope)).count());
+            per_scope.collect::<Vec<_>>()
+        };
+        assert_eq!((counted("42"), counted("-10042")), (vec![1, 1], vec![1, 1, 1]));
+    }
+}

@@ -39,8 +39,7 @@ async fn maintenance_is_done_once_after_the_start_and_again_until_it_succeeds() 
 
 #[tokio::test]
 async fn maintenance_is_repeated_where_the_platform_may_forget() {
-    let world =
-        World::with("pager_again", |setup| setup.set("CHANNELS__PAGER_AGAIN__MAINTAIN_EVERY", "100ms")).await;
+    let world = World::with("pager_again", |setup| setup.set("CHANNELS__PAGER_AGAIN__MAINTAIN_EVERY", "100ms")).await;
     until("the commands are set again and again", async || world.platform.commands() >= 3).await;
 }
 

@@ -75,6 +75,22 @@ async fn a_reply_passes_a_broadcast_by() {
 }
 
 #[tokio::test]
+async fn bulk_that_waits_for_a_call_keeps_no_place_from_replies() {
+    let world = paced("pager_bulk_paced", "bot 30/200ms").await;
+    world.platform.fails_on(Fault::Slow(150), None, Some("news"), 0);
+    for n in 0..100 {
+        assert!(world.announces(&format!("c{n}"), "news", &n.to_string(), "bulk").await);
+    }
+    world.platform.says("ann", "hello");
+    world.gets("ann", 1).await;
+    let before = world.platform.delivered().iter().filter(|got| got.text == "news").count();
+    assert!(before < 100, "the answer waited for the whole broadcast");
+    until("the broadcast is done", async || world.platform.delivered().len() == 101).await;
+    world.rests().await;
+    assert_eq!(world.platform.violations(), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_waits_for_its_time_is_no_open_send_after_a_crash() {
     let mut world = paced("pager_paced_crash", "chat: 1/1h").await;
     for user in ["ann", "bob"] {
