@@ -36,7 +36,8 @@ pub trait Channel: Send + Sync + 'static {
     /// Best effort; never a row.
     async fn signal(&self, to: &Target, signal: Signal);
 
-    /// Duties that one replica does under a lease (set the webhook, register commands). Idempotent.
+    /// Duties that one replica does under a lease (set the webhook, register commands), at the start and every
+    /// [`Capabilities::maintain_every`]. Idempotent.
     async fn maintain(&self) -> Result<(), SendError>;
 
     /// Looks at every leg of the connection, for `check --online`.
