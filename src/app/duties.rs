@@ -1,4 +1,5 @@
-//! Keeps a channel at work: its listeners run again and again, under a lease; its maintenance is done once.
+//! Keeps a channel at work: its listeners run again and again, under a lease; its maintenance is done at the start and, where
+//! the platform's side may change, now and then.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub(crate) async fn supervise(
     let holder = uuid::Uuid::new_v4().to_string();
     let mut failures = 0;
     while let Some(token) = take_lease(store, channel, &name, &holder, reporter, &stop).await {
-        let began = Instant::now();
+        let (began, reports) = (Instant::now(), reporter.reports());
         let ended = run_under_lease(store, channel, &mut *listener, (&name, &holder, token), &stop).await;
         if let Err(error) = store.release(&name, token).await {
             tracing::warn!(%channel, %error, "a listener's lease cannot be released");
@@ -43,7 +44,12 @@ pub(crate) async fn supervise(
         failures = if began.elapsed() > STEADY { 0 } else { failures + 1 };
         let why = ended.err().unwrap_or_else(|| "the listener ended by itself".to_owned());
         tracing::error!(%channel, why, "a listener ended; it is started again");
-        reporter.set(ChannelState::Reconnecting { why });
+        // What the run itself has said of its end is more to the point.
+        let said = reporter.reports() != reports
+            && matches!(reporter.state(), ChannelState::BadCredentials { .. } | ChannelState::Conflict { .. });
+        if !said {
+            reporter.set(ChannelState::Reconnecting { why });
+        }
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(RESTART.delay(failures, fastrand::f64())) => {}
@@ -102,8 +108,23 @@ async fn run_under_lease(
     }
 }
 
-/// Does a channel's maintenance once: under a lease, so that replicas do not all do it; again until it succeeds.
+/// Does a channel's maintenance at the start, and as often again as its capabilities say.
 pub(crate) async fn maintain(store: &dyn Store, id: &ChannelId, channel: &dyn Channel, stop: CancellationToken) {
+    let every = channel.capabilities().maintain_every.filter(|every| !every.is_zero());
+    loop {
+        maintain_once(store, id, channel, &stop).await;
+        let Some(every) = every else { return };
+        // Replicas and channels that started together spread out.
+        let wait = every.mul_f64(0.9 + 0.2 * fastrand::f64());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Under a lease, so that replicas do not all do it at once; again until it succeeds.
+async fn maintain_once(store: &dyn Store, id: &ChannelId, channel: &dyn Channel, stop: &CancellationToken) {
     let name = format!("maintain:{id}");
     let holder = uuid::Uuid::new_v4().to_string();
     let mut failures = 0;
@@ -123,7 +144,7 @@ pub(crate) async fn maintain(store: &dyn Store, id: &ChannelId, channel: &dyn Ch
                     Err(_) => return tracing::error!(channel = %id, "the channel's maintenance panicked"),
                 }
             }
-            // Another replica is at it, and it needs to be done once only.
+            // Another replica is at it.
             Ok(None) => return,
             Err(error) => tracing::warn!(channel = %id, %error, "a lease cannot be taken now"),
         }
@@ -191,5 +212,49 @@ mod tests {
         stop.cancel();
         running.await.unwrap();
         assert_eq!(*state.borrow(), ChannelState::Stopped);
+    }
+
+    /// Says why its first run ends, and not why the second one does.
+    struct Rival {
+        runs: u32,
+        state: StateReporter,
+    }
+
+    #[async_trait]
+    impl Listener for Rival {
+        fn name(&self) -> String {
+            "rival".to_owned()
+        }
+
+        async fn run(&mut self, _: CancellationToken) -> Result<(), String> {
+            self.runs += 1;
+            if self.runs == 1 {
+                self.state.set(ChannelState::Conflict { hint: "stop the other one".to_owned() });
+            }
+            Err(format!("end of run {}", self.runs))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_run_says_of_its_own_end_is_kept_until_the_next_one_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = SqliteStore::open(folder.path().join("s.db"), SqliteOptions::default()).unwrap();
+        let (reporter, mut state) = StateReporter::new();
+        let stop = CancellationToken::new();
+        let listener = Box::new(Rival { runs: 0, state: reporter.clone() });
+        let running = tokio::spawn({
+            let stop = stop.clone();
+            async move { supervise(&*store, &"page".into(), listener, &reporter, stop).await }
+        });
+        let seen = async {
+            let first = state.wait_for(|state| *state != ChannelState::Starting).await.unwrap().clone();
+            let second = state.wait_for(|state| *state != first).await.unwrap().clone();
+            (first, second)
+        };
+        let (first, second) = tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap();
+        assert_eq!((first.as_str(), first.detail()), ("conflict", "stop the other one"));
+        assert_eq!(second.detail(), "end of run 2");
+        stop.cancel();
+        running.await.unwrap();
     }
 }

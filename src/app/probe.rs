@@ -77,8 +77,8 @@ async fn probe_with(app: &App, loaded: &Loaded, store: &Arc<dyn Store>) -> Vec<F
 async fn of_unit(unit: &Unit) -> Vec<Finding> {
     let id = &unit.id;
     let Some(entry) = &unit.entry else {
-        let why = match &*unit.state.borrow() {
-            ChannelState::BadConfig { why } => why.clone(),
+        let why = match unit.reporter.state() {
+            ChannelState::BadConfig { why } => why,
             state => state.as_str().to_owned(),
         };
         return vec![Finding::wrong(format!("channel {id}: {why}"), "mend its section")];

@@ -132,7 +132,7 @@ impl App {
         let tasks = TaskTracker::new();
         let vitals = Arc::new(Vitals {
             shared: Arc::clone(&shared),
-            channels: units.iter().map(|unit| (unit.id.clone(), unit.state.clone())).collect(),
+            channels: units.iter().map(|unit| (unit.id.clone(), unit.reporter.clone())).collect(),
             broken_bots: opened.broken,
             stop: stop.clone(),
         });

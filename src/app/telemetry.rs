@@ -81,6 +81,7 @@ fn describe() {
     gauge!("bridge_media_bytes", Unit::Bytes, "Media kept by the store.");
     gauge!("bridge_store_bytes", Unit::Bytes, "Size of the store.");
     gauge!("bridge_channel_up", "Whether a channel is connected.");
+    gauge!("bridge_channel_last_heard_seconds", Unit::Seconds, "Time since a channel last heard its platform.");
     gauge!("bridge_bot_up", "Whether a bot answers.");
     histogram!("bridge_turn_seconds", Unit::Seconds, "From acceptance to the committed end of a turn.");
     histogram!("bridge_turn_wait_seconds", Unit::Seconds, "From acceptance to the first work on a turn.");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,9 +36,7 @@ pub(crate) struct Parts<'a> {
 /// A channel of the configuration, running or not.
 pub(crate) struct Unit {
     pub(crate) id: ChannelId,
-    pub(crate) state: watch::Receiver<ChannelState>,
-    /// Kept so that the state stays readable, and for what the supervisor reports.
-    reporter: StateReporter,
+    pub(crate) reporter: StateReporter,
     pub(crate) entry: Option<ChannelEntry>,
     pub(crate) routes: Option<Routes>,
     listeners: Vec<Box<dyn Listener>>,
@@ -48,10 +46,10 @@ pub(crate) struct Unit {
 impl Unit {
     /// A unit that cannot run, for a reason that health names.
     pub(crate) fn broken(id: ChannelId, why: String) -> Self {
-        let (reporter, state) = StateReporter::new();
+        let (reporter, _) = StateReporter::new();
         tracing::error!(channel = %id, "the channel cannot run: {why}");
         reporter.set(ChannelState::BadConfig { why });
-        Self { id, state, reporter, entry: None, routes: None, listeners: Vec::new(), stop: CancellationToken::new() }
+        Self { id, reporter, entry: None, routes: None, listeners: Vec::new(), stop: CancellationToken::new() }
     }
 
     pub(crate) fn build(parts: &Parts<'_>, id: &str, section: &Section, registration: &Registration) -> Self {
@@ -82,7 +80,7 @@ impl Unit {
             overflow: capabilities.overflow,
             rate: rules::user_rate(parts.config),
         };
-        let (reporter, state) = StateReporter::new();
+        let (reporter, _) = StateReporter::new();
         let stop = parts.stop.child_token();
         let context = ChannelContext {
             id: id.clone(),
@@ -108,7 +106,7 @@ impl Unit {
         let fetches = Arc::new(Semaphore::new(parts.config.pipeline.fetch_concurrency as usize));
         let entry = ChannelEntry { channel, bot, lang: section.language, max_age, fetches };
         let (routes, listeners) = (ingress.routes, ingress.listeners);
-        Ok(Self { id: id.clone(), state, reporter, entry: Some(entry), routes, listeners, stop })
+        Ok(Self { id: id.clone(), reporter, entry: Some(entry), routes, listeners, stop })
     }
 
     /// Takes the channel out again, with a reason.
@@ -126,7 +124,7 @@ impl Unit {
         let (kept, id, channel, stop) =
             (Arc::clone(store), self.id.clone(), Arc::clone(&entry.channel), self.stop.clone());
         tasks.spawn(async move { maintain(&*kept, &id, &*channel, stop).await });
-        if self.listeners.is_empty() && *self.state.borrow() == ChannelState::Starting {
+        if self.listeners.is_empty() && self.reporter.state() == ChannelState::Starting {
             self.reporter.set(ChannelState::Connected);
         }
         for listener in self.listeners.drain(..) {

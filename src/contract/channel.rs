@@ -2,7 +2,8 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -36,7 +37,8 @@ pub trait Channel: Send + Sync + 'static {
     /// Best effort; never a row.
     async fn signal(&self, to: &Target, signal: Signal);
 
-    /// Duties that one replica does under a lease (set the webhook, register commands). Idempotent.
+    /// Duties that one replica does under a lease (set the webhook, register commands), at the start and every
+    /// [`Capabilities::maintain_every`]. Idempotent.
     async fn maintain(&self) -> Result<(), SendError>;
 
     /// Looks at every leg of the connection, for `check --online`.
@@ -140,12 +142,22 @@ impl Finding {
 pub enum ChannelState {
     Starting,
     Connected,
-    Reconnecting { why: String },
-    BadCredentials { hint: String },
-    /// Another program uses the same bot.
-    Conflict { hint: String },
-    BadConfig { why: String },
-    Paused { why: String },
+    Reconnecting {
+        why: String,
+    },
+    BadCredentials {
+        hint: String,
+    },
+    /// Somebody else uses the same bot: only one of us hears it.
+    Conflict {
+        hint: String,
+    },
+    BadConfig {
+        why: String,
+    },
+    Paused {
+        why: String,
+    },
     Stopped,
 }
 
@@ -173,26 +185,91 @@ impl ChannelState {
     }
 }
 
-/// Where a channel reports its state.
+/// Where a channel reports its state, and that it hears its platform. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct StateReporter(watch::Sender<ChannelState>);
+pub struct StateReporter {
+    state: watch::Sender<ChannelState>,
+    beats: Arc<Beats>,
+}
+
+/// Times are milliseconds since `since`, plus one; 0 = never.
+#[derive(Debug)]
+struct Beats {
+    since: Instant,
+    last: AtomicU64,
+    /// Since when beats are expected: the promise, or the last change to connected.
+    from: AtomicU64,
+    /// Within how many milliseconds; 0 = no promise.
+    within: AtomicU64,
+    reports: AtomicU64,
+}
 
 impl StateReporter {
     pub fn new() -> (Self, watch::Receiver<ChannelState>) {
-        let (sender, receiver) = watch::channel(ChannelState::Starting);
-        (Self(sender), receiver)
+        let (state, receiver) = watch::channel(ChannelState::Starting);
+        let zero = || AtomicU64::new(0);
+        let beats = Beats { since: Instant::now(), last: zero(), from: zero(), within: zero(), reports: zero() };
+        (Self { state, beats: Arc::new(beats) }, receiver)
     }
 
-    pub fn beat(&self) {}
-
-    pub fn expect_beats(&self, _within: Duration) {}
-
     pub fn set(&self, state: ChannelState) {
-        self.0.send_if_modified(|now| {
+        self.beats.reports.fetch_add(1, Ordering::Relaxed);
+        self.state.send_if_modified(|now| {
             let changed = *now != state;
+            if changed && state == ChannelState::Connected {
+                self.beats.from.store(self.beats.now(), Ordering::Relaxed);
+            }
             *now = state;
             changed
         });
+    }
+
+    /// Just now something went well: a poll was answered, a heartbeat acknowledged.
+    pub fn beat(&self) {
+        self.beats.last.store(self.beats.now(), Ordering::Relaxed);
+    }
+
+    /// From now on the channel promises a beat at least this often while it is connected; without one for longer it counts
+    /// as stalled.
+    pub fn expect_beats(&self, within: Duration) {
+        self.beats.from.store(self.beats.now(), Ordering::Relaxed);
+        self.beats.within.store(u64::try_from(within.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What was last reported.
+    pub fn state(&self) -> ChannelState {
+        self.state.borrow().clone()
+    }
+
+    /// How long ago the last beat was; `None` without one.
+    pub fn last_heard(&self) -> Option<Duration> {
+        self.beats.age(&self.beats.last)
+    }
+
+    /// For how long nothing has been heard of a channel that is connected and promised more; `None` while all is well.
+    pub fn stalled(&self) -> Option<Duration> {
+        let within = Duration::from_millis(self.beats.within.load(Ordering::Relaxed));
+        if within.is_zero() || *self.state.borrow() != ChannelState::Connected {
+            return None;
+        }
+        let (last, from) = (self.beats.age(&self.beats.last), self.beats.age(&self.beats.from));
+        last.into_iter().chain(from).min().filter(|silence| *silence > within)
+    }
+
+    /// How often a state was reported, whether it was another one or not.
+    pub(crate) fn reports(&self) -> u64 {
+        self.beats.reports.load(Ordering::Relaxed)
+    }
+}
+
+impl Beats {
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    fn age(&self, at: &AtomicU64) -> Option<Duration> {
+        let at = at.load(Ordering::Relaxed);
+        (at > 0).then(|| Duration::from_millis(self.now().saturating_sub(at)))
     }
 }
 
@@ -249,3 +326,34 @@ pub struct Registration {
 
 /// A kind's own section, parsed; only the kind knows its type.
 pub type Parsed = Box<dyn Any + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ChannelState, StateReporter};
+
+    #[tokio::test]
+    async fn a_channel_is_stalled_when_it_is_connected_and_does_not_keep_its_promise() {
+        let (reporter, _state) = StateReporter::new();
+        let silence = || tokio::time::sleep(Duration::from_millis(40));
+        reporter.set(ChannelState::Connected);
+        silence().await;
+        assert_eq!((reporter.last_heard(), reporter.stalled()), (None, None), "nothing was promised");
+        reporter.expect_beats(Duration::from_millis(20));
+        silence().await;
+        assert!(reporter.stalled() >= Some(Duration::from_millis(40)));
+        reporter.set(ChannelState::Connected);
+        assert!(reporter.stalled().is_some(), "that is no news");
+        reporter.set(ChannelState::Reconnecting { why: "no answer".to_owned() });
+        assert_eq!(reporter.stalled(), None, "it says so itself");
+        reporter.expect_beats(Duration::from_secs(60));
+        reporter.set(ChannelState::Connected);
+        silence().await;
+        reporter.clone().beat();
+        assert!(reporter.last_heard() < Some(Duration::from_millis(40)));
+        silence().await;
+        assert!(reporter.last_heard() >= Some(Duration::from_millis(40)));
+        assert_eq!(reporter.stalled(), None);
+    }
+}

@@ -1,5 +1,6 @@
 //! What a channel can do, as data: the pipeline plans by it and pages show it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,21 @@ pub struct Capabilities {
     pub typing: Option<Duration>,
     /// For how long the platform itself drops a repeated send; `None` = it does not.
     pub dedupes_sends: Option<Duration>,
+    /// The rates that calls are kept within, the narrowest scope first; none = the platform's own refusals are enough.
+    pub rates: Vec<SendRate>,
+    /// After how long the channel's maintenance is done again; `None` = once, at the start.
+    pub maintain_every: Option<Duration>,
     pub overflow: Overflow,
+}
+
+/// At most `calls` calls of one scope within any time of the length `per`. What is counted is each rate scope of a row
+/// ([`Rendered::scopes`](crate::model::Rendered::scopes)) that begins with `scope`, by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendRate {
+    /// How the scopes begin, `chat:` say, or the whole of one.
+    pub scope: Cow<'static, str>,
+    pub calls: u32,
+    pub per: Duration,
 }
 
 /// How an answer reaches the person.

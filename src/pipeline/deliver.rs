@@ -5,12 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::contract::store::{OutboxRow, StoreError};
-use crate::model::outbound::Lane;
 use crate::pipeline::lanes::LaneKey;
-use crate::pipeline::queue::{Claimed, Deliver, Slot, State};
+use crate::pipeline::queue::{Claimed, Deliver, State};
 use crate::pipeline::retry::Backoff;
 use crate::pipeline::send::Carried;
 use crate::pipeline::shared::{Rules, Shared};
@@ -129,7 +126,10 @@ impl Deliver {
         let mut blocked = 0;
         while !self.0.stop.is_cancelled() {
             let (row, slot) = match claimed.take() {
-                Some(Claimed { row, slot }) => (row, Some(slot)),
+                Some(Claimed { row, slot }) => {
+                    self.state().lanes.hold(key, row.seq);
+                    (row, Some(slot))
+                }
                 None => match self.pop(key) {
                     Some(row) => (row, None),
                     None => return,
@@ -153,7 +153,8 @@ impl Deliver {
                 }
             }
         }
-        if let Some(Claimed { row, .. }) = claimed {
+        if let Some(Claimed { row, slot }) = claimed {
+            drop(slot);
             self.hand_back(shared, &row).await;
         }
         // Stopping: what is left is in the store.
@@ -169,36 +170,6 @@ impl Deliver {
         tokio::select! {
             () = self.0.stop.cancelled() => {}
             () = tokio::time::sleep(delay) => {}
-        }
-    }
-
-    /// Waits until the row is due, none of its scopes is paused, and there is room for a call. `None`: stopping.
-    pub(super) async fn admit(&self, row: &OutboxRow, due: Instant) -> Option<Slot> {
-        loop {
-            let (until, slots) = {
-                let mut state = self.state();
-                let paused = state.pauses.until(&row.channel, &row.scopes, Instant::now());
-                (paused.map_or(due, |paused| paused.max(due)), state.slots(&row.channel, self.0.calls))
-            };
-            tokio::select! {
-                () = self.0.stop.cancelled() => return None,
-                () = tokio::time::sleep_until(until) => {}
-            }
-            let room = async {
-                let bulk = match row.lane {
-                    Lane::Bulk => Some(slots.bulk.acquire_owned().await.ok()?),
-                    Lane::Reply => None,
-                };
-                Some(Slot { _all: slots.all.acquire_owned().await.ok()?, _bulk: bulk })
-            };
-            let slot = tokio::select! {
-                () = self.0.stop.cancelled() => return None,
-                slot = room => slot?,
-            };
-            // While it waited for room, the platform may have asked for a pause.
-            if self.state().pauses.until(&row.channel, &row.scopes, Instant::now()).is_none() {
-                return Some(slot);
-            }
         }
     }
 

@@ -41,13 +41,12 @@ pub(crate) fn judge(
         Next::Again { delay, spent } => SendResult::Retry { delay, spent, in_doubt, error: text.clone() },
         Next::GiveUp => SendResult::Dead { reason: "gave_up", error: text.clone() },
     };
-    // A pace or a pause of the platform's own is no failure of the row: its patience is not used up.
-    let wait = |delay| SendResult::Retry { delay, spent: Duration::ZERO, in_doubt: false, error: text.clone() };
     let mut pause = None;
     let result = match error {
         SendError::RateLimited { scope, retry_after } => {
+            // A pace of the platform's own is no failure of the row.
             pause = Some((scope, retry_after));
-            wait(retry_after)
+            SendResult::Wait { delay: retry_after, error: text }
         }
         SendError::Transient(_) => retry(false),
         SendError::Ambiguous(_) => retry(true),
@@ -70,10 +69,10 @@ pub(crate) fn judge(
         SendError::TargetGone { .. } => SendResult::TargetGone { reason: "target_gone" },
         SendError::Migrated { to } => SendResult::Migrated { to },
         SendError::Unauthorized { .. } => {
-            // No call of the channel would fare better.
+            // No call of the channel would fare better. Counted, because the wait grows; patience is not used up.
             let delay = REFUSED_CREDENTIALS.delay(row.attempts, 1.0);
             pause = Some((Pauses::CHANNEL.to_owned(), delay));
-            wait(delay)
+            SendResult::Retry { delay, spent: Duration::ZERO, in_doubt: false, error: text }
         }
     };
     Judged { result, pause }
@@ -97,7 +96,7 @@ pub(crate) fn tell(row: &OutboxRow, result: &SendResult) {
             tracing::debug!(turn, row = row.seq, channel, "sent");
             "sent"
         }
-        SendResult::Retry { delay, error, .. } => {
+        SendResult::Retry { delay, error, .. } | SendResult::Wait { delay, error } => {
             tracing::info!(turn, row = row.seq, channel, error, ms = delay.as_millis(), "not sent yet");
             "retry"
         }
@@ -195,7 +194,7 @@ mod tests {
         let error = SendError::RateLimited { scope: "chat".into(), retry_after };
         let judged = judge(&row(None), error, &rules(), Duration::ZERO, 1.0, || None);
         assert_eq!(judged.pause, Some(("chat".to_owned(), retry_after)));
-        assert!(matches!(judged.result, SendResult::Retry { spent: Duration::ZERO, in_doubt: false, .. }));
+        assert!(matches!(judged.result, SendResult::Wait { delay, .. } if delay == retry_after));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The rows that wait in memory, one lane per target, and the pauses that platforms asked for. Pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,10 @@ struct Lane {
     rows: VecDeque<OutboxRow>,
     /// A worker has the lane, or a turn has reserved the place of its next row.
     busy: bool,
-    /// The row that the worker has in hand: the store may show it again while it waits for another try.
+    /// The row that the worker has in hand.
     in_hand: Option<i64>,
+    /// What the worker has in hand is out of date: the store has given the row another target.
+    outdated: bool,
 }
 
 /// All targets that have a row in memory. A lane has one worker at a time; without one and without rows it is forgotten.
@@ -26,6 +28,9 @@ struct Lane {
 pub(crate) struct Lanes {
     lanes: HashMap<LaneKey, Lane>,
     queued: usize,
+    /// What the workers have in hand: the store may show it again while it waits for another try, and under another target
+    /// once that has moved. Two workers with one row would send it twice.
+    in_hand: HashSet<i64>,
 }
 
 impl Lanes {
@@ -45,28 +50,41 @@ impl Lanes {
 
     /// Takes a row, in its place by `seq`. Answers the lane if that needs a worker now.
     pub(crate) fn add(&mut self, row: OutboxRow) -> Option<LaneKey> {
+        if self.in_hand.contains(&row.seq) {
+            return None;
+        }
         let key = (row.channel.clone(), Arc::clone(&row.target.key));
         let lane = self.lanes.entry(key.clone()).or_default();
-        if lane.in_hand != Some(row.seq) && lane.insert(row) {
+        if lane.insert(row) {
             self.queued += 1;
         }
         let idle = !std::mem::replace(&mut lane.busy, true);
         idle.then_some(key)
     }
 
+    /// The worker of a lane has a row in hand that was in no lane before: a turn's end has claimed it.
+    pub(crate) fn hold(&mut self, key: &LaneKey, seq: i64) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.let_go(&mut self.in_hand);
+            lane.in_hand = Some(seq);
+            self.in_hand.insert(seq);
+        }
+    }
+
     /// The next row for the lane's worker. With none the lane is forgotten in the same breath, so that no row can slip in
     /// between, and the worker must end.
     pub(crate) fn pop(&mut self, key: &LaneKey) -> Option<OutboxRow> {
         let lane = self.lanes.get_mut(key)?;
-        let row = lane.rows.pop_front();
-        lane.in_hand = row.as_ref().map(|row| row.seq);
-        match row {
-            Some(_) => self.queued -= 1,
-            None => {
-                self.lanes.remove(key);
+        lane.let_go(&mut self.in_hand);
+        while let Some(row) = lane.rows.pop_front() {
+            self.queued -= 1;
+            if self.in_hand.insert(row.seq) {
+                lane.in_hand = Some(row.seq);
+                return Some(row);
             }
         }
-        row
+        self.lanes.remove(key);
+        None
     }
 
     pub(crate) fn peek(&self, key: &LaneKey) -> Option<&OutboxRow> {
@@ -82,7 +100,7 @@ impl Lanes {
     pub(crate) fn put_back(&mut self, key: &LaneKey, row: OutboxRow) {
         let lane = self.lanes.entry(key.clone()).or_default();
         lane.busy = true;
-        lane.in_hand = None;
+        lane.let_go(&mut self.in_hand);
         if lane.insert(row) {
             self.queued += 1;
         }
@@ -94,6 +112,27 @@ impl Lanes {
         let before = lane.rows.len();
         lane.rows.retain(|row| !which(row));
         self.queued -= before - lane.rows.len();
+    }
+
+    /// Drops what a lane knows, because the store knows better. Answers the first row concerned. What its worker has in hand
+    /// is marked: the worker lets go of it unless it is being sent.
+    pub(crate) fn outdate(&mut self, key: &LaneKey) -> Option<i64> {
+        let lane = self.lanes.get_mut(key)?;
+        let first = lane.in_hand.or_else(|| lane.rows.front().map(|row| row.seq));
+        lane.outdated = lane.in_hand.is_some();
+        self.forget(key, |_| true);
+        first
+    }
+
+    pub(crate) fn is_outdated(&self, key: &LaneKey) -> bool {
+        self.lanes.get(key).is_some_and(|lane| lane.outdated)
+    }
+
+    /// The worker lets go of what it has in hand, and goes on.
+    pub(crate) fn let_go(&mut self, key: &LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.let_go(&mut self.in_hand);
+        }
     }
 
     /// Ends a reservation that was not used. `true`: rows came meanwhile, and the lane needs a worker.
@@ -110,13 +149,21 @@ impl Lanes {
 
     /// Ends a worker whatever is left: its rows are in the store.
     pub(crate) fn abandon(&mut self, key: &LaneKey) {
-        if let Some(lane) = self.lanes.remove(key) {
+        if let Some(mut lane) = self.lanes.remove(key) {
+            lane.let_go(&mut self.in_hand);
             self.queued -= lane.rows.len();
         }
     }
 }
 
 impl Lane {
+    fn let_go(&mut self, in_hand: &mut HashSet<i64>) {
+        self.outdated = false;
+        if let Some(seq) = self.in_hand.take() {
+            in_hand.remove(&seq);
+        }
+    }
+
     /// `false` if it is known already.
     fn insert(&mut self, row: OutboxRow) -> bool {
         let place = self.rows.partition_point(|earlier| earlier.seq < row.seq);
@@ -220,6 +267,29 @@ mod tests {
         assert!(lanes.pop(&key()).is_none());
         assert!(lanes.reserve(&key()), "forgotten");
         assert_eq!(lanes.queued(), 0);
+    }
+
+    #[test]
+    fn a_row_is_in_one_hand_whatever_target_it_is_seen_under() {
+        let mut lanes = Lanes::default();
+        lanes.add(row(5));
+        lanes.add(row(6));
+        let (mut moved, mut again) = (row(5), row(6));
+        (moved.target, again.target) = (Target::of("new"), Target::of("new"));
+        let new: LaneKey = ("page".into(), Arc::from("new"));
+        lanes.pop(&key());
+        assert_eq!(lanes.add(moved.clone()), None, "in hand");
+        assert_eq!(lanes.add(again), Some(new.clone()));
+        assert_eq!(lanes.outdate(&key()), Some(5));
+        assert!(lanes.is_outdated(&key()) && lanes.peek(&key()).is_none());
+        lanes.let_go(&key());
+        assert!(!lanes.is_outdated(&key()));
+        lanes.add(moved);
+        assert_eq!(lanes.pop(&new).map(|row| row.seq), Some(5));
+        lanes.add(row(5));
+        lanes.add(row(7));
+        assert_eq!(lanes.pop(&key()).map(|row| row.seq), Some(7), "what another worker has is passed over");
+        assert_eq!(lanes.queued(), 1);
     }
 
     #[test]

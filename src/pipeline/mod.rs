@@ -2,9 +2,11 @@
 //!
 //! [`dispatch`] decides which turn runs when ([`schedule`] is its pure part), [`work`] carries one turn through (media
 //! from [`fetch`], calls in [`ask`], [`recover`] after an ambiguous one, [`commands`]), [`plan`] decides what is said,
-//! [`deliver`] brings each target's calls to their sender in order ([`lanes`] is its pure part), [`send`] makes them
-//! ([`judge`] says what their failures mean), [`sweep`] forgets. [`retry`] and [`breaker`] hold the decisions about failures.
+//! [`deliver`] brings each target's calls to their sender in order ([`lanes`] is its pure part), [`admit`] says when one may be
+//! made ([`pace`] is its pure part), [`send`] makes them ([`judge`] says what their failures mean), [`sweep`] forgets.
+//! [`retry`] and [`breaker`] hold the decisions about failures.
 
+pub mod admit;
 pub mod ask;
 pub mod backlog;
 pub mod bots;
@@ -18,6 +20,7 @@ pub mod history;
 pub mod images;
 pub mod judge;
 pub mod lanes;
+pub mod pace;
 pub mod plan;
 pub mod queue;
 pub mod recover;

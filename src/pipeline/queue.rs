@@ -4,18 +4,19 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::contract::store::OutboxRow;
 use crate::model::ChannelId;
+use crate::model::capabilities::SendRate;
+use crate::model::outbound::Lane;
+use crate::pipeline::admit::{Slot, Slots};
 use crate::pipeline::backlog::Backlog;
 use crate::pipeline::lanes::{LaneKey, Lanes, Pauses};
-
-/// Of the calls that a channel makes at once, bulk has at most one in so many: a broadcast leaves room for answers.
-const BULK_SHARE: usize = 4;
+use crate::pipeline::pace::Pace;
 
 pub(super) struct State {
     pub(super) lanes: Lanes,
@@ -23,19 +24,8 @@ pub(super) struct State {
     pub(super) backlog: Backlog,
     pub(super) newest: i64,
     slots: HashMap<ChannelId, Slots>,
-}
-
-/// How many calls a channel may make at once.
-#[derive(Clone)]
-pub(super) struct Slots {
-    pub(super) all: Arc<Semaphore>,
-    pub(super) bulk: Arc<Semaphore>,
-}
-
-/// The right to make one call.
-pub(super) struct Slot {
-    pub(super) _all: OwnedSemaphorePermit,
-    pub(super) _bulk: Option<OwnedSemaphorePermit>,
+    /// Of the channels that have rates.
+    pub(super) paces: HashMap<ChannelId, Pace>,
 }
 
 /// A row that is committed as being sent, with the right to send it.
@@ -54,6 +44,8 @@ pub(super) struct Inner {
     pub(super) start_worker: OnceLock<StartWorker>,
     /// An action was committed that has not been rendered, or the store knows more than memory.
     pub(super) spoken: Arc<Notify>,
+    /// A lane was outdated.
+    pub(super) outdated: Notify,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -70,9 +62,10 @@ pub struct Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some((key, _)) = self.held.take()
-            && self.deliver.state().lanes.release(&key)
-        {
+        let Some((key, slot)) = self.held.take() else { return };
+        let waited_for = self.deliver.state().lanes.release(&key);
+        drop(slot);
+        if waited_for {
             self.deliver.spawn_worker(key, None);
         }
     }
@@ -87,6 +80,7 @@ impl Deliver {
             backlog: Backlog::at_start(),
             newest: 0,
             slots: HashMap::new(),
+            paces: HashMap::new(),
         };
         Self(Arc::new(Inner {
             state: Mutex::new(state),
@@ -94,6 +88,7 @@ impl Deliver {
             calls,
             start_worker: OnceLock::new(),
             spoken: Arc::new(Notify::new()),
+            outdated: Notify::new(),
             tasks: TaskTracker::new(),
             stop,
         }))
@@ -105,9 +100,15 @@ impl Deliver {
     }
 
     /// Reserves the place of the next row of a target, if that row would be sent at once: nothing is queued or under way
-    /// for it, none of its scopes is paused, and there is room for a call. A row that is committed as claimed and then
-    /// waits would be taken for an open send after a crash.
-    pub(crate) fn reserve(&self, channel: &ChannelId, target: &Arc<str>, scopes: &[String]) -> Option<Reservation> {
+    /// for it, none of its scopes is paused, there is room for a call, and it would keep to the rates. A row that is committed
+    /// as claimed and then waits would be taken for an open send after a crash.
+    pub(crate) fn reserve(
+        &self,
+        channel: &ChannelId,
+        rates: &[SendRate],
+        target: &Arc<str>,
+        scopes: &[String],
+    ) -> Option<Reservation> {
         if self.0.stop.is_cancelled() {
             return None;
         }
@@ -116,11 +117,18 @@ impl Deliver {
         if !state.backlog.is_live() || state.pauses.until(channel, scopes, Instant::now()).is_some() {
             return None;
         }
-        let all = state.slots(channel, self.0.calls).all.try_acquire_owned().ok()?;
-        state
-            .lanes
-            .reserve(&key)
-            .then(|| Reservation { deliver: self.clone(), held: Some((key, Slot { _all: all, _bulk: None })) })
+        let mut slot = state.slots(channel, self.0.calls).try_take(Lane::Reply)?;
+        if !state.lanes.reserve(&key) {
+            return None;
+        }
+        match self.try_hold(&mut state, channel, rates, scopes, Lane::Reply) {
+            Some(held) => slot.held = held,
+            None => {
+                state.lanes.release(&key);
+                return None;
+            }
+        }
+        Some(Reservation { deliver: self.clone(), held: Some((key, slot)) })
     }
 
     /// Takes rows after their commit. With a reservation the first row is claimed already.
@@ -155,6 +163,17 @@ impl Deliver {
         }
     }
 
+    /// The store has given the rows of a target another one: memory forgets them, and reads them again from there. To be
+    /// called after that commit. A call that is under way is left to its end.
+    pub fn reload(&self, channel: &ChannelId, target: &str) {
+        let key = (channel.clone(), Arc::from(target));
+        let first = self.state().lanes.outdate(&key);
+        if let Some(first) = first {
+            self.0.outdated.notify_waiters();
+            self.fall_behind(first - 1);
+        }
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,10 +188,10 @@ impl Deliver {
 
 impl State {
     pub(super) fn slots(&mut self, channel: &ChannelId, calls: usize) -> Slots {
-        let slots = self.slots.entry(channel.clone()).or_insert_with(|| Slots {
-            all: Arc::new(Semaphore::new(calls)),
-            bulk: Arc::new(Semaphore::new((calls / BULK_SHARE).max(1))),
-        });
-        slots.clone()
+        self.slots.entry(channel.clone()).or_insert_with(|| Slots::new(calls)).clone()
+    }
+
+    pub(super) fn pace(&mut self, channel: &ChannelId, rates: &[SendRate]) -> &mut Pace {
+        self.paces.entry(channel.clone()).or_insert_with(|| Pace::new(rates))
     }
 }

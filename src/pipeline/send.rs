@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use crate::contract::channel::SendError;
 use crate::contract::store::{OutboxRow, SendResult, StoreError};
 use crate::model::Lang;
+use crate::pipeline::admit::{Admitted, Slot};
 use crate::pipeline::judge::{judge, rest_notice, tell};
 use crate::pipeline::lanes::LaneKey;
-use crate::pipeline::queue::{Claimed, Deliver, Slot};
+use crate::pipeline::queue::{Claimed, Deliver};
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
 
 /// A single call that takes longer than this is counted as ambiguous. Channels have shorter timeouts of their own.
@@ -42,10 +43,19 @@ impl Deliver {
         let mut due = Instant::now() + row.due_in;
         let mut first_sent = row.first_sent_ago.and_then(|ago| Instant::now().checked_sub(ago));
         loop {
-            let slot = match slot.take() {
+            let mut slot = match slot.take() {
                 Some(slot) => slot,
                 None => {
-                    let Some(slot) = self.admit(&row, due).await else { return Carried::ENDED };
+                    let slot = match self.admit(entry, key, &row, due).await {
+                        Admitted::Go(slot) => slot,
+                        Admitted::Stopping => return Carried::ENDED,
+                        Admitted::Outdated => {
+                            // The reading may have passed it by meanwhile, because it was in hand.
+                            self.state().lanes.let_go(key);
+                            self.fall_behind(row.seq - 1);
+                            return Carried::ENDED;
+                        }
+                    };
                     match self.patiently(|| shared.store.claim_send(row.seq, shared.claim)).await {
                         None => return Carried::ENDED,
                         Some(true) => slot,
@@ -58,10 +68,10 @@ impl Deliver {
             };
             row.first_sent_ago = first_sent.map(|at| at.elapsed());
             first_sent.get_or_insert_with(Instant::now);
-            let result = self.call(shared, entry, &row).await;
+            let result = self.call(shared, entry, &row, &mut slot).await;
             tell(&row, &result);
             let next = match &result {
-                SendResult::Sent { .. } | SendResult::Dead { .. } => self.peek(key),
+                SendResult::Sent { .. } | SendResult::Dead { .. } => self.peek(entry, key, &mut slot),
                 _ => None,
             };
             let finish = || shared.store.finish_send(row.seq, shared.claim, result.clone(), next);
@@ -76,6 +86,7 @@ impl Deliver {
                     row.payload = row.plain.take().unwrap_or_default();
                     due = Instant::now();
                 }
+                SendResult::Wait { delay, .. } => due = Instant::now() + delay,
                 SendResult::Retry { delay, spent, in_doubt, .. } => {
                     row.attempts += 1;
                     row.spent += spent;
@@ -92,7 +103,11 @@ impl Deliver {
                 }
                 SendResult::TargetGone { .. } | SendResult::Migrated { .. } => {
                     // Rows that were committed since, and those that moved, are read from the store.
-                    self.state().lanes.forget(key, |_| true);
+                    {
+                        let mut state = self.state();
+                        state.lanes.forget(key, |_| true);
+                        state.lanes.let_go(key);
+                    }
                     self.fall_behind(row.seq - 1);
                     return Carried::ENDED;
                 }
@@ -116,7 +131,7 @@ impl Deliver {
     /// Gives a claimed row back that was not sent, so that nobody takes it for an open send.
     pub(super) async fn hand_back(&self, shared: &Shared, row: &OutboxRow) {
         let error = "the bridge was stopping".to_owned();
-        let unsent = SendResult::Retry { delay: Duration::ZERO, spent: Duration::ZERO, in_doubt: false, error };
+        let unsent = SendResult::Wait { delay: Duration::ZERO, error };
         self.patiently(|| shared.store.finish_send(row.seq, shared.claim, unsent.clone(), None)).await;
     }
 
@@ -144,14 +159,16 @@ impl Deliver {
         }
     }
 
-    async fn call(&self, shared: &Shared, entry: &ChannelEntry, row: &OutboxRow) -> SendResult {
+    async fn call(&self, shared: &Shared, entry: &ChannelEntry, row: &OutboxRow, slot: &mut Slot) -> SendResult {
         if row.in_doubt && !may_send_again(shared, entry, row) {
             let error = "an earlier send may have arrived, and `pipeline.ambiguous_send` is `drop`".to_owned();
             return SendResult::Dead { reason: "in_doubt", error };
         }
         let began = Instant::now();
         let sending = AssertUnwindSafe(entry.channel.send(row)).catch_unwind();
+        slot.call_begins();
         let sent = tokio::time::timeout(SEND_TIMEOUT, sending).await;
+        slot.call_ended();
         let took = began.elapsed();
         metrics::histogram!("bridge_turn_delivery_seconds").record(took);
         let error = match sent {
@@ -179,12 +196,23 @@ impl Deliver {
         self.state().pauses.set(&row.channel, scope, pause, Instant::now());
     }
 
-    /// The next row of the lane, if it could be sent at once.
-    fn peek(&self, key: &LaneKey) -> Option<i64> {
-        let state = self.state();
+    /// The next row of the lane, if it could be sent at once; then the slot has its places.
+    fn peek(&self, entry: &ChannelEntry, key: &LaneKey, slot: &mut Slot) -> Option<i64> {
+        // What the row before it did not use is free, for this one too. Not while the state is locked: it locks that itself.
+        slot.held = None;
+        let mut state = self.state();
         let next = state.lanes.peek(key)?;
+        let (seq, lane) = (next.seq, next.lane);
         let paused = state.pauses.until(&next.channel, &next.scopes, Instant::now()).is_some();
-        (next.due_in.is_zero() && !paused && !self.0.stop.is_cancelled()).then_some(next.seq)
+        if !next.due_in.is_zero() || paused || self.0.stop.is_cancelled() {
+            return None;
+        }
+        let rates = &entry.channel.capabilities().rates;
+        if !rates.is_empty() {
+            let scopes = next.scopes.clone();
+            slot.held = self.try_hold(&mut state, &key.0, rates, &scopes, lane)?;
+        }
+        Some(seq)
     }
 }
 

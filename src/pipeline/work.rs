@@ -170,7 +170,8 @@ impl Work<'_> {
         let said: Vec<Said> = action.into_iter().map(|action| plan::say(channel, &turn.target, action)).collect();
         let mut reservation = None;
         if let Some(first) = said.iter().flat_map(|said| &said.calls).next() {
-            reservation = self.shared.deliver.reserve(&turn.channel, &turn.target.key, &first.scopes);
+            let rates = &channel.capabilities().rates;
+            reservation = self.shared.deliver.reserve(&turn.channel, rates, &turn.target.key, &first.scopes);
         }
         let finish = FinishTurn {
             seq: turn.seq,

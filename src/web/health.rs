@@ -31,6 +31,9 @@ pub struct PartHealth {
     /// Why, where the state alone does not say it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// Seconds since the platform was last heard, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<f64>,
     /// Whether this part does its work.
     pub ok: bool,
 }
@@ -122,7 +125,8 @@ mod tests {
     use super::{Health, PartHealth};
 
     fn part(name: &str, ok: bool) -> PartHealth {
-        PartHealth { name: name.into(), state: if ok { "connected" } else { "bad_config" }, detail: String::new(), ok }
+        let state = if ok { "connected" } else { "bad_config" };
+        PartHealth { name: name.into(), state, detail: String::new(), last_heard: None, ok }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) fn capabilities() -> Capabilities {
         edits: false,
         typing: None,
         dedupes_sends: None,
+        rates: Vec::new(),
+        maintain_every: None,
         overflow: Overflow::Refuse,
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::channels::telegram::ids;
 use crate::config::{HumanDuration, Mistake, RawSection};
 use crate::contract::Parsed;
 use crate::model::Secret;
-use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, TextLimits, TextUnit};
+use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
 
 /// Where Telegram's own Bot API server is.
 pub const OFFICIAL: &str = "https://api.telegram.org";
@@ -227,7 +228,18 @@ fn is_token(token: &str) -> bool {
 /// Telegram shows "typing" for 5 seconds (<https://core.telegram.org/bots/api#sendchataction>).
 const TYPING: Duration = Duration::from_secs(4);
 
-pub(super) fn capabilities(_: &Parsed) -> Capabilities {
+/// What Telegram asks bots to keep to (<https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this>).
+fn rates() -> Vec<SendRate> {
+    let rate = |scope: &'static str, calls, seconds| SendRate {
+        scope: scope.into(),
+        calls,
+        per: Duration::from_secs(seconds),
+    };
+    vec![rate(ids::CHAT_SCOPE, 1, 1), rate(ids::GROUP_SCOPE, 20, 60), rate(ids::BOT_SCOPE, 30, 1)]
+}
+
+pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
+    let paced = parsed.downcast_ref::<TelegramConfig>().is_some_and(TelegramConfig::paced);
     Capabilities {
         delivery: Delivery::Push,
         text: TextLimits { max: MAX_TEXT, unit: TextUnit::Utf16 },
@@ -237,6 +249,38 @@ pub(super) fn capabilities(_: &Parsed) -> Capabilities {
         edits: false,
         typing: Some(TYPING),
         dedupes_sends: None,
+        rates: if paced { rates() } else { Vec::new() },
+        maintain_every: None,
         overflow: Overflow::Notice,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{TelegramConfig, capabilities};
+    use crate::channels::telegram::ids;
+    use crate::model::Target;
+
+    #[test]
+    fn telegrams_own_server_is_paced_and_every_scope_of_a_call_has_its_rate() {
+        let rates = |section: serde_json::Value| {
+            let config: TelegramConfig = serde_json::from_value(section).unwrap();
+            capabilities(&(Box::new(config) as _)).rates
+        };
+        let own = json!({ "token": "t", "api_url": "http://127.0.0.1:8081" });
+        assert!(rates(own.clone()).is_empty());
+        let mut paced = own;
+        paced["pace"] = true.into();
+        assert_eq!(rates(paced).len(), 3);
+        let rates = rates(json!({ "token": "t" }));
+        let counted = |chat: &str| {
+            let scopes = ids::scopes(&Target::of(chat));
+            let per_scope =
+                scopes.iter().map(|scope| rates.iter().filter(|rate| scope.starts_with(&*rate.scope)).count());
+            per_scope.collect::<Vec<_>>()
+        };
+        assert_eq!((counted("42"), counted("-10042")), (vec![1, 1], vec![1, 1, 1]));
     }
 }

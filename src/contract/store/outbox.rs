@@ -44,6 +44,8 @@ pub enum SendResult {
     Sent { ids: Vec<String> },
     /// Try again after the delay. With `in_doubt`, the call may have arrived.
     Retry { delay: Duration, spent: Duration, in_doubt: bool, error: String },
+    /// Not sent, and no fault of the row: once more after the delay, without having been an attempt.
+    Wait { delay: Duration, error: String },
     /// Send `plain` instead, at once.
     Plain,
     /// Drop this row and the rest of its action; say `notice` instead, if given, as one row at the same place.

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Deliver;
 use crate::contract::channel::{Channel, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
-use crate::contract::store::{ContactChange, FinishTurn, Finished, NewEvent, OutboxRow, Said, Store};
-use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, TextLimits, TextUnit};
+use crate::contract::store::{ContactChange, FinishTurn, Finished, NewEvent, OutboxRow, Said, SendResult, Store};
+use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
 use crate::model::texts::Texts;
 use crate::model::{
     Clock, ContactKey, EventKey, InboundEvent, Incoming, Lang, MediaRef, Message, OutboundAction, Outcome, Rendered,
@@ -27,6 +27,7 @@ use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 struct Page {
     capabilities: Capabilities,
     sent: Mutex<Vec<String>>,
+    targets: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -47,6 +48,7 @@ impl Channel for Page {
     async fn send(&self, call: &OutboxRow) -> Result<SendReceipt, SendError> {
         assert!(call.payload != "panic", "asked to panic");
         self.sent.lock().unwrap().push(call.payload.clone());
+        self.targets.lock().unwrap().push(call.target.key.to_string());
         Ok(SendReceipt::default())
     }
 
@@ -89,9 +91,11 @@ impl Stage {
             edits: false,
             typing: None,
             dedupes_sends: None,
+            rates: Vec::new(),
+            maintain_every: None,
             overflow: Overflow::Notice,
         };
-        let page = Arc::new(Page { capabilities, sent: Mutex::default() });
+        let page = Arc::new(Page { capabilities, sent: Mutex::default(), targets: Mutex::default() });
         let entry = ChannelEntry {
             channel: Arc::clone(&page) as Arc<dyn Channel>,
             bot: "main".into(),
@@ -232,12 +236,12 @@ async fn a_row_that_memory_never_heard_of_is_read_from_the_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_claimed_while_stopping_is_handed_back_without_doubt() {
     let stage = Stage::new().await;
-    let reservation = stage.deliver.reserve(&"page".into(), &Arc::from("chat"), &[]).unwrap();
+    let reservation = stage.deliver.reserve(&"page".into(), &[], &Arc::from("chat"), &[]).unwrap();
     let finished = stage.ends("ann", &["1", "2"], true).await;
     assert!(finished.first_claimed);
     stage.stop.cancel();
     stage.deliver.push(finished.rows, Some(reservation));
-    assert!(stage.deliver.reserve(&"page".into(), &Arc::from("other"), &[]).is_none(), "no more is claimed");
+    assert!(stage.deliver.reserve(&"page".into(), &[], &Arc::from("other"), &[]).is_none(), "no more is claimed");
     let left = stage.stop().await;
     assert_eq!(
         left.iter().map(|row| (row.payload.as_str(), row.in_doubt)).collect::<Vec<_>>(),
@@ -248,7 +252,8 @@ async fn what_is_claimed_while_stopping_is_handed_back_without_doubt() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_scope_and_a_busy_target_are_not_reserved() {
     let stage = Stage::new().await;
-    let reserve = |target: &str, scopes: &[String]| stage.deliver.reserve(&"page".into(), &Arc::from(target), scopes);
+    let reserve =
+        |target: &str, scopes: &[String]| stage.deliver.reserve(&"page".into(), &[], &Arc::from(target), scopes);
     let paused = ["slow".to_owned()];
     stage.deliver.state().pauses.set(
         &"page".into(),
@@ -283,5 +288,48 @@ async fn a_call_that_makes_its_channel_panic_is_buried_alone() {
     }
     stage.until(|stage| stage.sent().len() == 3).await;
     assert_eq!(stage.sent(), ["1", "3", "4"]);
+    assert!(stage.stop().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_reservation_takes_of_a_rate_is_given_back_or_used_up() {
+    let stage = Stage::new().await;
+    let rates = [SendRate { scope: "bot".into(), calls: 1, per: Duration::from_secs(3_600) }];
+    let scopes = ["bot".to_owned()];
+    let reserve = |target: &str| stage.deliver.reserve(&"page".into(), &rates, &Arc::from(target), &scopes);
+    let unused = reserve("other").unwrap();
+    assert!(reserve("chat").is_none(), "there is one place");
+    drop(unused);
+    let reservation = reserve("chat").unwrap();
+    let finished = stage.ends("ann", &["1"], true).await;
+    assert!(finished.first_claimed);
+    stage.deliver.push(finished.rows, Some(reservation));
+    stage.until(|stage| !stage.sent().is_empty()).await;
+    assert!(reserve("other").is_none(), "it was used up");
+    assert!(stage.deliver.reserve(&"page".into(), &rates, &Arc::from("other"), &[]).is_some(), "another scope");
+    assert!(stage.stop().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_has_moved_is_sent_to_where_it_has_gone() {
+    let stage = Stage::new().await;
+    let reserve = |target: &&str| stage.deliver.reserve(&"page".into(), &[], &Arc::from(*target), &[]).unwrap();
+    let held: Vec<_> = ["a", "b", "c", "d"].iter().map(reserve).collect();
+    let first = stage.ends("ann", &["1", "2"], false).await.rows.remove(0);
+    let later = stage.ends("bob", &["3"], false).await.rows;
+    stage.deliver.fall_behind(0);
+    stage.until(|stage| stage.deliver.state().lanes.queued() == 2).await;
+    let store = &stage.shared.store;
+    assert!(store.claim_send(first.seq, stage.shared.claim).await.unwrap(), "it waits for room, unclaimed");
+    let moved = SendResult::Migrated { to: Target::of("new") };
+    store.finish_send(first.seq, stage.shared.claim, moved, None).await.unwrap();
+    stage.deliver.reload(&"page".into(), "chat");
+    stage.deliver.reload(&"page".into(), "unknown");
+    // This one's wake was late: it still has the old target.
+    stage.deliver.push(later, None);
+    drop(held);
+    stage.until(|stage| stage.sent().len() == 3).await;
+    assert_eq!(stage.sent(), ["1", "2", "3"]);
+    assert_eq!(stage.page.targets.lock().unwrap()[..2], ["new", "new"]);
     assert!(stage.stop().await.is_empty());
 }

@@ -46,6 +46,12 @@ pub(super) fn finish(
                 params![seq, tx.now.plus(*delay).0, millis(*spent), in_doubt, error],
             )?;
         }
+        SendResult::Wait { delay, error } => {
+            tx.run(
+                "UPDATE outbox SET state = 0, claim = NULL, due_at = ?2, error = ?3 WHERE seq = ?1",
+                params![seq, tx.now.plus(*delay).0, error],
+            )?;
+        }
         SendResult::Plain if sending.has_plain => {
             tx.run(
                 "UPDATE outbox SET state = 0, claim = NULL, due_at = ?2, payload = plain, plain = NULL WHERE seq = ?1",

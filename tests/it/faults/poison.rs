@@ -38,6 +38,8 @@ fn capabilities() -> Capabilities {
         edits: false,
         typing: None,
         dedupes_sends: None,
+        rates: Vec::new(),
+        maintain_every: None,
         overflow: Overflow::Refuse,
     }
 }

@@ -77,6 +77,7 @@ async fn a_rate_limit_pauses_its_scope_alone() {
     world.platform.says("bob", "hello");
     world.gets("bob", 1).await;
     assert_eq!(world.platform.texts("ann").len(), 0, "bob waits for nobody");
+    assert!(world.work().await.iter().all(|item| item.attempts == 0), "a pause is no attempt");
     world.gets("ann", 3).await;
     world.rests().await;
     let calls = world.platform.attempts("ann");

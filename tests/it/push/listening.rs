@@ -36,3 +36,40 @@ async fn maintenance_is_done_once_after_the_start_and_again_until_it_succeeds() 
     world.bridge.start_again(&[]).await;
     until("they are set again", async || world.platform.commands() == 2).await;
 }
+
+#[tokio::test]
+async fn maintenance_is_repeated_where_the_platform_may_forget() {
+    let world = World::with("pager_again", |setup| setup.set("CHANNELS__PAGER_AGAIN__MAINTAIN_EVERY", "100ms")).await;
+    until("the commands are set again and again", async || world.platform.commands() >= 3).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_dies_without_a_word_is_noticed() {
+    let world = World::with("pager_mute", |setup| setup.set("CHANNELS__PAGER_MUTE__HEARD_EVERY", "2s")).await;
+    until("it is connected", async || world.state().await == "connected").await;
+    world.platform.set_mute(true);
+    until("health says so", async || world.state().await == "stalled").await;
+    let page = world.bridge.ready().await;
+    assert_eq!(page["status"], "ok", "the other channel is ready: {page}");
+    assert!(page["warnings"][0].as_str().unwrap().contains("nothing heard for"), "{page}");
+    let channels = page["channels"].as_array().unwrap();
+    let of = |name: &str| channels.iter().find(|channel| channel["name"] == name).unwrap();
+    assert!(of("pager_mute")["last_heard"].as_f64().unwrap() > 2.0, "{page}");
+    assert!(of("web").get("last_heard").is_none(), "{page}");
+    world.platform.says("ann", "hello");
+    world.platform.set_mute(false);
+    world.gets("ann", 1).await;
+    until("it is connected again", async || world.state().await == "connected").await;
+}
+
+#[tokio::test]
+async fn somebody_else_who_polls_is_named() {
+    let world = World::new("pager_rival").await;
+    until("it is connected", async || world.state().await == "connected").await;
+    world.platform.set_rival(true);
+    until("health says so", async || world.state().await == "conflict").await;
+    let page = world.bridge.ready().await;
+    assert!(page["warnings"][0].as_str().unwrap().contains("stop the other program"), "{page}");
+    world.platform.set_rival(false);
+    until("it is connected again", async || world.state().await == "connected").await;
+}

@@ -7,6 +7,7 @@ mod intake;
 mod listening;
 mod media;
 mod notices;
+mod pacing;
 mod pager;
 mod platform;
 mod speaking;

@@ -1,6 +1,7 @@
 //! The pager platform, made up for the tests: a real server on a port of its own, strict in what it takes, that keeps a log
 //! of what it was asked in the order in which it happened, and fails as it is told.
 
+mod limits;
 mod wire;
 
 use std::collections::{HashMap, HashSet};
@@ -68,6 +69,10 @@ pub(super) struct Attempt {
 struct Inner {
     token: String,
     down: bool,
+    /// Polls are held for ever.
+    mute: bool,
+    /// Somebody else polls.
+    rival: bool,
     updates: Vec<Value>,
     acknowledged: u64,
     polls: u64,
@@ -90,6 +95,7 @@ struct Inner {
     /// Chats that a call is open for.
     open: HashSet<String>,
     overlaps: u64,
+    limits: limits::Limits,
 }
 
 struct Shared {
@@ -204,6 +210,18 @@ impl Platform {
         self.shared.changed.notify_waiters();
     }
 
+    /// Answers no poll any more, however long it was to be held.
+    pub(super) fn set_mute(&self, mute: bool) {
+        self.lock().mute = mute;
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Somebody else polls for the bot.
+    pub(super) fn set_rival(&self, rival: bool) {
+        self.lock().rival = rival;
+        self.shared.changed.notify_waiters();
+    }
+
     /// Knows a repeated send by its nonce.
     pub(super) fn dedupes(&self) {
         self.lock().dedupes = true;
@@ -259,7 +277,16 @@ impl Platform {
         self.lock().overlaps
     }
 
-    /// When "typing" was signalled to a chat.
+    /// From now on calls are counted against these rates (as in the pager's configuration), strictly.
+    pub(super) fn limit(&self, rates: &str) {
+        self.lock().limits.set(rates);
+    }
+
+    /// Calls that came too early.
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.lock().limits.violations().to_vec()
+    }
+
     /// How often the list of commands was set.
     pub(super) fn commands(&self) -> u32 {
         self.lock().commands
@@ -270,6 +297,7 @@ impl Platform {
         self.lock().commands_fail = times;
     }
 
+    /// When "typing" was signalled to a chat.
     pub(super) fn typing(&self, chat: &str) -> Vec<Instant> {
         self.lock().typing.iter().filter(|(to, _)| to == chat).map(|(_, at)| *at).collect()
     }

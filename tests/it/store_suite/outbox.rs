@@ -84,6 +84,11 @@ pub(crate) async fn a_send_is_tried_again_later<F: StoreFactory>() {
     let row = w.exchange("ann", "1", &["a"]).await.rows.remove(0);
     assert_eq!((row.attempts, row.in_doubt, row.first_sent_ago), (0, false, None));
     assert!(claim(&w, &row).await);
+    let wait = SendResult::Wait { delay: secs(5), error: "slow down".into() };
+    w.store.finish_send(row.seq, w.claim, wait, None).await.unwrap();
+    let row = rows(&w).await.remove(0);
+    assert_eq!((row.attempts, row.spent, row.in_doubt, row.due_in), (0, Duration::ZERO, false, secs(5)), "no attempt");
+    assert!(claim(&w, &row).await);
     w.clock.advance(secs(1));
     w.store.finish_send(row.seq, w.claim, again(30), None).await.unwrap();
     w.clock.advance(secs(10));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use caigunn_bridge::config::{HumanDuration, Mistake, RawSection};
 use caigunn_bridge::contract::Parsed;
 use caigunn_bridge::model::Secret;
-use caigunn_bridge::model::capabilities::{Capabilities, Delivery, Markup, Overflow, TextLimits, TextUnit};
+use caigunn_bridge::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -32,6 +32,15 @@ pub(crate) struct PagerConfig {
     /// For how long the platform knows a repeated send by its nonce; 0 = it does not.
     #[serde(default = "zero")]
     pub(crate) nonce_window: HumanDuration,
+    /// The rates that the platform publishes, as `chat: 1/1s, bot 30/1s`.
+    #[serde(default)]
+    pub(crate) rates: String,
+    /// After how long the list of commands is set again; 0 = never.
+    #[serde(default = "zero")]
+    pub(crate) maintain_every: HumanDuration,
+    /// How often at least the platform should be heard; 0 = no promise.
+    #[serde(default = "zero")]
+    pub(crate) heard_every: HumanDuration,
 }
 
 fn default_poll() -> HumanDuration {
@@ -56,11 +65,30 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
     if config.url.ends_with('/') {
         return Err(vec![section.mistake("url", "ends with a `/`")]);
     }
+    if rates(&config.rates).is_none() {
+        return Err(vec![section.mistake("rates", "cannot be read")]);
+    }
     Ok(Box::new(config))
 }
 
+/// `chat: 1/1s`: at most one call a second for each scope that begins with `chat:`.
+pub(crate) fn rates(text: &str) -> Option<Vec<SendRate>> {
+    let rate = |text: &str| {
+        let (scope, rate) = text.trim().split_once(' ')?;
+        let (calls, per) = rate.split_once('/')?;
+        let per = HumanDuration::parse(per).ok()?;
+        Some(SendRate { scope: scope.to_owned().into(), calls: calls.parse().ok()?, per: *per })
+    };
+    text.split(',').filter(|text| !text.is_empty()).map(rate).collect()
+}
+
+/// Nothing for zero.
+fn some(duration: HumanDuration) -> Option<Duration> {
+    (!duration.is_zero()).then_some(*duration)
+}
+
 pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
-    let nonce_window = parsed.downcast_ref::<PagerConfig>().map_or(Duration::ZERO, |config| *config.nonce_window);
+    let config = parsed.downcast_ref::<PagerConfig>().expect("parsed here");
     Capabilities {
         delivery: Delivery::Push,
         text: TextLimits { max: MAX_TEXT, unit: TextUnit::Utf16 },
@@ -69,7 +97,9 @@ pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
         replies: true,
         edits: false,
         typing: Some(Duration::from_secs(1)),
-        dedupes_sends: (!nonce_window.is_zero()).then_some(nonce_window),
+        dedupes_sends: some(config.nonce_window),
+        rates: rates(&config.rates).unwrap_or_default(),
+        maintain_every: some(config.maintain_every),
         overflow: Overflow::Notice,
     }
 }

@@ -50,7 +50,12 @@ pub(super) fn address(address: &str) -> Address<'_> {
     address.strip_prefix("reply:").map_or(Address::Chat(address), Address::Reply)
 }
 
-/// What the platform counts calls against: the chat, and the bot as a whole.
+/// What the platform counts calls against: the chat, the chat again if it is a group, and the bot as a whole.
+pub(crate) fn scopes(chat: &str) -> Vec<String> {
+    let group = chat.starts_with("group").then(|| format!("group:{chat}"));
+    [chat_scope(chat)].into_iter().chain(group).chain([BOT_SCOPE.to_owned()]).collect()
+}
+
 pub(super) fn chat_scope(chat: &str) -> String {
     format!("chat:{chat}")
 }

@@ -64,6 +64,9 @@ impl Listener for Poll {
         let channel = &*self.0;
         let context = &channel.context;
         let source = ids::source(context.id.as_str());
+        if !channel.config.heard_every.is_zero() {
+            context.state.expect_beats(*channel.config.heard_every);
+        }
         // Read at each start: another replica may have listened meanwhile.
         let mut after = context.store.cursor(&source).await.map_err(|error| error.to_string())?.unwrap_or_default();
         loop {
@@ -71,6 +74,7 @@ impl Listener for Poll {
                 () = stop.cancelled() => return Ok(()),
                 page = channel.poll(&after) => page?,
             };
+            context.state.beat();
             context.state.set(ChannelState::Connected);
             let Some(last) = page.updates.last().map(|update| update.id.to_string()) else { continue };
             let now = context.clock.now();
@@ -94,6 +98,11 @@ impl Pager {
             401 => {
                 self.refused();
                 Err("the platform refuses the token".to_owned())
+            }
+            409 => {
+                let hint = "stop the other program that polls for this bot".to_owned();
+                self.context.state.set(ChannelState::Conflict { hint });
+                Err("another program polls".to_owned())
             }
             status => Err(format!("polling is answered with {status}")),
         }

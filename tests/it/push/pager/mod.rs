@@ -21,6 +21,7 @@ use caigunn_bridge::contract::{Channel, ChannelContext, Parsed, Registration};
 use caigunn_bridge::model::Scope;
 
 use config::PagerConfig;
+pub(super) use ids::scopes;
 
 pub(super) const KIND: &str = "pager";
 

@@ -37,7 +37,7 @@ pub(super) fn render(action: &OutboundAction, to: &Target) -> Vec<Rendered> {
             Rendered {
                 payload: json(&body),
                 plain: plain.as_ref().map(json),
-                scopes: vec![ids::chat_scope(&to.key), ids::BOT_SCOPE.to_owned()],
+                scopes: ids::scopes(&to.key),
                 expires_in: None,
             }
         })

@@ -70,15 +70,24 @@ pub(super) async fn updates(
         {
             let mut inner = shared.lock();
             admitted(&inner, &headers)?;
+            if inner.rival {
+                return Err(refusal(409, "conflict"));
+            }
             inner.polls += u64::from(std::mem::take(&mut first));
             inner.acknowledged = inner.acknowledged.max(after);
             let skip = usize::try_from(after).unwrap();
             let updates: Vec<Value> = inner.updates.iter().skip(skip).take(50).cloned().collect();
-            if !updates.is_empty() || tokio::time::Instant::now() >= until {
+            let over = tokio::time::Instant::now() >= until;
+            if !inner.mute && (!updates.is_empty() || over) {
                 return Ok(Json(json!({ "updates": updates })).into_response());
             }
         }
-        let _ = tokio::time::timeout_at(until, changed).await;
+        let mute = shared.lock().mute;
+        if mute {
+            changed.await;
+        } else {
+            let _ = tokio::time::timeout_at(until, changed).await;
+        }
     }
 }
 
@@ -182,6 +191,7 @@ impl Inner {
     }
 
     fn note(&mut self, chat: &str, status: u16) {
+        self.limits.count(chat);
         self.attempts.push(Attempt { chat: chat.to_owned(), status, at: Instant::now() });
     }
 
