@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::contract::store::{OutboxRow, StoreError};
+use crate::model::ChannelId;
 use crate::model::outbound::Lane;
 use crate::pipeline::lanes::LaneKey;
 use crate::pipeline::queue::{Claimed, Deliver, Slot, State};
@@ -199,6 +200,14 @@ impl Deliver {
             if self.state().pauses.until(&row.channel, &row.scopes, Instant::now()).is_none() {
                 return Some(slot);
             }
+        }
+    }
+
+    /// Rows of a target have ended or moved in the store: what memory has of them is read again.
+    pub(crate) fn reload(&self, channel: &ChannelId, target: &Arc<str>) {
+        let first = self.state().lanes.reload(&(channel.clone(), Arc::clone(target)));
+        if let Some(first) = first {
+            self.fall_behind(first - 1);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The rows that wait in memory, one lane per target, and the pauses that platforms asked for. Pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +19,48 @@ struct Lane {
     busy: bool,
     /// The row that the worker has in hand: the store may show it again while it waits for another try.
     in_hand: Option<i64>,
+    /// What the worker has in hand may have ended or moved in the store.
+    stale: bool,
 }
 
 /// All targets that have a row in memory. A lane has one worker at a time; without one and without rows it is forgotten.
 #[derive(Default)]
 pub(crate) struct Lanes {
     lanes: HashMap<LaneKey, Lane>,
+    /// The rows that workers have in hand. One whose target has moved must not come to another lane while its old one has it.
+    hands: HashSet<i64>,
     queued: usize,
 }
 
 impl Lanes {
+    /// The worker of the lane has this row in hand, or none.
+    pub(crate) fn hold(&mut self, key: &LaneKey, row: Option<i64>) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if lane.in_hand == row {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut lane.in_hand, row) {
+            self.hands.remove(&before);
+        }
+        self.hands.extend(row);
+        lane.stale = false;
+    }
+
+    /// Whether the worker must look into the store before it sends what it has in hand.
+    pub(crate) fn is_stale(&self, key: &LaneKey) -> bool {
+        self.lanes.get(key).is_some_and(|lane| lane.stale)
+    }
+
+    /// The store has ended or moved rows of the lane: those that wait are dropped. Answers the first one.
+    pub(crate) fn reload(&mut self, key: &LaneKey) -> Option<i64> {
+        let lane = self.lanes.get_mut(key)?;
+        lane.stale = lane.in_hand.is_some();
+        let first = lane.rows.front().map(|row| row.seq);
+        self.queued -= lane.rows.len();
+        lane.rows.clear();
+        first
+    }
+
     /// Rows that wait.
     pub(crate) fn queued(&self) -> usize {
         self.queued
@@ -45,9 +77,12 @@ impl Lanes {
 
     /// Takes a row, in its place by `seq`. Answers the lane if that needs a worker now.
     pub(crate) fn add(&mut self, row: OutboxRow) -> Option<LaneKey> {
+        if self.hands.contains(&row.seq) {
+            return None;
+        }
         let key = (row.channel.clone(), Arc::clone(&row.target.key));
         let lane = self.lanes.entry(key.clone()).or_default();
-        if lane.in_hand != Some(row.seq) && lane.insert(row) {
+        if lane.insert(row) {
             self.queued += 1;
         }
         let idle = !std::mem::replace(&mut lane.busy, true);
@@ -59,7 +94,7 @@ impl Lanes {
     pub(crate) fn pop(&mut self, key: &LaneKey) -> Option<OutboxRow> {
         let lane = self.lanes.get_mut(key)?;
         let row = lane.rows.pop_front();
-        lane.in_hand = row.as_ref().map(|row| row.seq);
+        self.hold(key, row.as_ref().map(|row| row.seq));
         match row {
             Some(_) => self.queued -= 1,
             None => {
@@ -80,9 +115,9 @@ impl Lanes {
 
     /// A row goes back to its place; the worker goes on.
     pub(crate) fn put_back(&mut self, key: &LaneKey, row: OutboxRow) {
+        self.hold(key, None);
         let lane = self.lanes.entry(key.clone()).or_default();
         lane.busy = true;
-        lane.in_hand = None;
         if lane.insert(row) {
             self.queued += 1;
         }
@@ -110,6 +145,7 @@ impl Lanes {
 
     /// Ends a worker whatever is left: its rows are in the store.
     pub(crate) fn abandon(&mut self, key: &LaneKey) {
+        self.hold(key, None);
         if let Some(lane) = self.lanes.remove(key) {
             self.queued -= lane.rows.len();
         }

@@ -39,6 +39,7 @@ impl Deliver {
         mut row: OutboxRow,
         mut slot: Option<Slot>,
     ) -> Carried {
+        self.state().lanes.hold(key, Some(row.seq));
         let mut due = Instant::now() + row.due_in;
         let mut first_sent = row.first_sent_ago.and_then(|ago| Instant::now().checked_sub(ago));
         loop {
@@ -46,6 +47,9 @@ impl Deliver {
                 Some(slot) => slot,
                 None => {
                     let Some(slot) = self.admit(&row, due).await else { return Carried::ENDED };
+                    if self.state().lanes.is_stale(key) {
+                        return self.read_again(key, &row);
+                    }
                     match self.patiently(|| shared.store.claim_send(row.seq, shared.claim)).await {
                         None => return Carried::ENDED,
                         Some(true) => slot,
@@ -91,13 +95,22 @@ impl Deliver {
                     return Carried::ENDED;
                 }
                 SendResult::TargetGone { .. } | SendResult::Migrated { .. } => {
+                    for contact in finished.moved {
+                        shared.contacts.put(contact).await;
+                    }
                     // Rows that were committed since, and those that moved, are read from the store.
                     self.state().lanes.forget(key, |_| true);
-                    self.fall_behind(row.seq - 1);
-                    return Carried::ENDED;
+                    return self.read_again(key, &row);
                 }
             }
         }
+    }
+
+    /// What the store says of the row, and of those behind it, counts from now on.
+    fn read_again(&self, key: &LaneKey, row: &OutboxRow) -> Carried {
+        self.state().lanes.hold(key, None);
+        self.fall_behind(row.seq - 1);
+        Carried::ENDED
     }
 
     /// A claim was refused: the row has ended meanwhile (its time has passed, an operator dropped it), or an earlier one is

@@ -91,6 +91,7 @@ pub(crate) fn event(user: &str, key: &str) -> NewEvent {
         },
         turn: TurnId::generate(),
         verdict: None,
+        dropped: None,
         max_pending: 20,
         overflow: Overflow::Notice,
     }
