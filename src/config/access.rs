@@ -8,9 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::model::commands::{CATALOGUE, Command};
 
-/// Who may talk to the bot on this channel. With no list, everybody. With an `allow` list, whoever is in an allowed chat or is an
-/// allowed user: "I in private, and everybody in that group". A `deny` list wins over them. Chats and users are named by the
-/// platform's own ids (over HTTP: `conversation` and `user`).
+/// Who may talk to the bot on a channel; how the lists work together is said at [`Channel`](super::Channel).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Access {

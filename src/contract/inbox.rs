@@ -270,6 +270,10 @@ impl InboxWriter {
                 self.0.wake.wake(Wake::Moved { channel: self.channel().clone(), from, to, contacts });
                 self.ended_at_once(turn)
             }
+            Accepted::Ended { turn, reason: Reason::NoAnswerNeeded } => {
+                count("accepted");
+                self.ended_at_once(turn)
+            }
             Accepted::Ended { turn, reason } => {
                 count(reason.as_str());
                 Receipt::Accepted { turn }
@@ -315,6 +319,10 @@ impl InboxWriter {
             return Some(Judged { reason: Reason::RateLimited, retry_after, told: true });
         }
         match incoming.event {
+            // There is nothing to do but to know of it.
+            Change { change: Membership::Joined | Membership::Unblocked } if !incoming.addressed => {
+                Some(Judged { reason: Reason::NoAnswerNeeded, retry_after: Duration::ZERO, told: false })
+            }
             Command { command, .. } if !rules.access.permits(standing, command) => {
                 Some(Judged { reason: Reason::AdminsOnly, retry_after: Duration::ZERO, told: true })
             }

@@ -158,7 +158,10 @@ pub(crate) async fn an_edit_replaces_what_nobody_has_begun<F: StoreFactory>() {
     let w = World::<F>::new().await;
     let (turn, contact) = w.say("ann", "1").await;
     let edited = w.accept(edit("ann", "1e", "1")).await;
-    assert!(matches!(edited, Accepted::Replaced { turn: id, seq, .. } if id == turn.id && seq == turn.seq), "{edited:?}");
+    assert!(
+        matches!(edited, Accepted::Replaced { turn: id, seq, .. } if id == turn.id && seq == turn.seq),
+        "{edited:?}"
+    );
     let (now, _) = w.store.turn(turn.seq).await.unwrap().unwrap();
     assert_eq!((now.version, now.events.len()), (1, 1));
     assert_eq!(now.events[0].event, text("1 as edited"));
