@@ -1,6 +1,7 @@
 //! A channel that pushes, from the platform's update to the platform's receipt: everything that the pulled HTTP channel has
 //! no use for. [`pager`] is the channel, and an example of how to write one; [`platform`] is what it talks to.
 
+mod access;
 mod delivery;
 mod doubt;
 mod intake;
@@ -10,6 +11,7 @@ mod notices;
 mod pager;
 mod platform;
 mod speaking;
+mod standing;
 
 use std::sync::Arc;
 
