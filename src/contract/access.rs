@@ -56,6 +56,11 @@ impl Access {
         }
     }
 
+    /// Whether a list names the chat.
+    pub fn names_chat(&self, chat: &str) -> bool {
+        self.allow_chats.contains(chat) || self.deny_chats.contains(chat)
+    }
+
     /// Whether somebody of this standing may use a command.
     pub fn permits(&self, standing: Standing, command: Command) -> bool {
         standing == Standing::Admin || !self.admin_commands.contains(&command)

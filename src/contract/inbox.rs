@@ -50,11 +50,12 @@ pub enum Wake {
 }
 
 /// The dispatcher's mailbox. It is bounded: when it is full the turn stays in the store and the dispatcher is told to read
-/// there.
+/// there. What the store cannot tell again (what memory must forget) is kept beside it.
 #[derive(Clone, Debug)]
 pub struct WakeSender {
     sender: mpsc::Sender<Wake>,
     missed: Arc<AtomicBool>,
+    kept: Arc<Mutex<Vec<Wake>>>,
 }
 
 /// The other end of a [`WakeSender`].
@@ -62,19 +63,29 @@ pub struct WakeSender {
 pub struct WakeReceiver {
     pub receiver: mpsc::Receiver<Wake>,
     missed: Arc<AtomicBool>,
+    kept: Arc<Mutex<Vec<Wake>>>,
 }
+
+/// So many wakes are kept when the mailbox is full. What is lost beyond it heals with the platform's own answer.
+const KEPT: usize = 1_024;
 
 impl WakeSender {
     pub fn new(capacity: usize) -> (Self, WakeReceiver) {
         let (sender, receiver) = mpsc::channel(capacity);
-        let missed = Arc::new(AtomicBool::new(false));
-        (Self { sender, missed: Arc::clone(&missed) }, WakeReceiver { receiver, missed })
+        let (missed, kept) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        (Self { sender, missed: Arc::clone(&missed), kept: Arc::clone(&kept) }, WakeReceiver { receiver, missed, kept })
     }
 
     fn wake(&self, wake: Wake) {
-        if self.sender.try_send(wake).is_err() {
-            self.missed.store(true, Ordering::Release);
+        let Err(full) = self.sender.try_send(wake) else { return };
+        let wake = full.into_inner();
+        if matches!(wake, Wake::Left { .. } | Wake::Moved { .. }) {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() < KEPT {
+                kept.push(wake);
+            }
         }
+        self.missed.store(true, Ordering::Release);
     }
 }
 
@@ -82,6 +93,11 @@ impl WakeReceiver {
     /// Whether a wake was lost since the last call: the store must be read.
     pub fn take_missed(&self) -> bool {
         self.missed.swap(false, Ordering::AcqRel)
+    }
+
+    /// The wakes among them that the store cannot make up for.
+    pub fn take_kept(&self) -> Vec<Wake> {
+        std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -184,7 +200,7 @@ impl InboxWriter {
                     receipts.push(None);
                     new.push(self.place(incoming, contact, None));
                 }
-                (Some(Judged { reason, retry_after, .. }), Overflow::Refuse) => {
+                (Some(Judged { reason, retry_after, .. }), Overflow::Refuse) if reason != Reason::NoAnswerNeeded => {
                     self.count(reason.as_str());
                     receipts.push(Some(Receipt::Refused { reason, retry_after }));
                 }
@@ -267,6 +283,9 @@ impl InboxWriter {
             }
             Accepted::Moved { turn, from, to, contacts } => {
                 count("accepted");
+                if self.0.rules.access.names_chat(&from) {
+                    tracing::warn!(channel = %self.channel(), from = &*from, to = &*to.key, "a chat that `access` names goes on under another id; name that instead");
+                }
                 self.0.wake.wake(Wake::Moved { channel: self.channel().clone(), from, to, contacts });
                 self.ended_at_once(turn)
             }
@@ -360,5 +379,27 @@ impl InboxWriter {
             Ok(()) => None,
             Err(until) => Some(until.wait_time_from(DefaultClock::default().now())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Wake, WakeSender};
+    use crate::model::ContactId;
+
+    #[test]
+    fn a_full_mailbox_keeps_what_the_store_cannot_tell() {
+        let (sender, mut receiver) = WakeSender::new(1);
+        for seq in 1..=2 {
+            sender.wake(Wake::Changed { contact: ContactId(1), seq, due_in: Duration::ZERO });
+        }
+        sender.wake(Wake::Left { channel: "page".into(), target: "chat".into() });
+        assert!(receiver.take_missed() && !receiver.take_missed());
+        let kept = receiver.take_kept();
+        assert!(matches!(kept[..], [Wake::Left { .. }]), "{kept:?}");
+        assert!(receiver.take_kept().is_empty());
+        assert!(matches!(receiver.receiver.try_recv(), Ok(Wake::Changed { seq: 1, .. })));
     }
 }

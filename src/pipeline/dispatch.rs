@@ -75,6 +75,9 @@ impl Dispatcher {
             self.shared.dispatcher_beat.beat();
             if self.wakes.take_missed() {
                 self.backlog.fall_behind(0);
+                for wake in self.wakes.take_kept() {
+                    self.woken(wake).await;
+                }
             }
             self.start_due();
             self.report();

@@ -259,6 +259,27 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_moves_is_in_one_lane_at_a_time() {
+        let mut lanes = Lanes::default();
+        for seq in 1..=3 {
+            lanes.add(row(seq));
+        }
+        lanes.pop(&key());
+        assert_eq!(lanes.reload(&key()), Some(2), "the first that is to be read again");
+        assert!(lanes.is_stale(&key()) && lanes.queued() == 0);
+        let moved = |seq| OutboxRow { target: Target::of("new"), ..row(seq) };
+        assert_eq!(lanes.add(moved(1)), None, "the old lane's worker still has it");
+        assert!(lanes.add(moved(2)).is_some());
+        lanes.hold(&key(), None);
+        assert_eq!(lanes.add(moved(1)), None, "its lane has a worker");
+        let new: LaneKey = ("page".into(), Arc::from("new"));
+        assert_eq!(lanes.pop(&new).map(|row| row.seq), Some(1));
+        lanes.add(row(4));
+        assert!(lanes.pop(&key()).is_some() && !lanes.is_stale(&key()), "what came since is not stale");
+        assert_eq!(lanes.reload(&("page".into(), Arc::from("none"))), None);
+    }
+
+    #[test]
     fn a_reservation_that_ends_hands_the_lane_on() {
         let mut lanes = Lanes::default();
         assert!(lanes.reserve(&key()));
