@@ -9,15 +9,16 @@ use tokio_util::task::TaskTracker;
 use crate::app::duties::{maintain, supervise};
 use crate::app::rules;
 use crate::config::{Channel as Section, Config, Mistake};
+use crate::contract::access::Access;
 use crate::contract::channel::{
     Channel, ChannelContext, ChannelState, History, Listener, Registration, Routes, StateReporter,
 };
 use crate::contract::inbox::{InboxRules, InboxWriter, WakeSender};
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::Store;
-use crate::model::texts::Texts;
+use crate::model::texts::{Text, Texts};
 use crate::model::uid::UidTemplate;
-use crate::model::{BotName, ChannelId, Clock};
+use crate::model::{BotName, ChannelId, Clock, Lang};
 use crate::pipeline::queue::Deliver;
 use crate::pipeline::shared::ChannelEntry;
 
@@ -79,6 +80,8 @@ impl Unit {
             max_pending: parts.config.pipeline.max_pending_per_conversation,
             overflow: capabilities.overflow,
             rate: rules::user_rate(parts.config),
+            access: Access::new(&section.access),
+            tells_not_allowed: tells_not_allowed(parts.config),
         };
         let (reporter, _) = StateReporter::new();
         let stop = parts.stop.child_token();
@@ -133,6 +136,12 @@ impl Unit {
             tasks.spawn(async move { supervise(&*store, &id, listener, &reporter, stop).await });
         }
     }
+}
+
+/// Whether any language has a text for those who are not let in.
+fn tells_not_allowed(config: &Config) -> bool {
+    let texts = rules::texts(config);
+    Lang::ALL.iter().any(|lang| !texts.get(*lang, Text::NotAllowed).is_empty())
 }
 
 /// Which keys are wrong, for a page that strangers may see: no values and no paths. The log and `check` say it all.

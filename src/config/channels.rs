@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{mistake::Mistake, origins::Origins, units::HumanDuration, walk::check_section};
+use super::{access::Access, mistake::Mistake, origins::Origins, units::HumanDuration, walk::check_section};
 use crate::model::{Lang, Scope};
 
 /// The part of a channel that does not depend on its kind.
@@ -33,6 +33,11 @@ pub struct Channel {
     /// Replaces `pipeline.max_age` on this channel.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "30d", "examples" = ["1h"]))]
     pub max_age: Option<HumanDuration>,
+    /// Who may talk to the bot: without lists, everybody. With an `allow` list, whoever is in an allowed chat or is an allowed
+    /// user ("I in private, and everybody in that group"). `deny` wins over `allow`, and admins are always let in. Chats and
+    /// people go by the platform's own ids, as numbers or text (over HTTP: `conversation` and `user`).
+    #[serde(default)]
+    pub access: Access,
     /// The kind's own part, as written; secrets are read, everything is checked against the kind's schema.
     #[serde(skip)]
     pub own: RawSection,

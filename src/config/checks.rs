@@ -21,6 +21,7 @@ pub(super) fn check_all(validator: &mut Validator<'_>, tree: &Value) {
     references(validator, tree, "channels", "bot", "bots");
     for (id, channel) in entries(tree, "channels") {
         template(validator, id, channel);
+        admins(validator, id, channel);
     }
     for (name, account) in entries(tree, "accounts") {
         account_values(validator, name, account);
@@ -60,6 +61,16 @@ fn template(validator: &mut Validator<'_>, id: &str, channel: &Map<String, Value
     if let Err(error) = UidTemplate::parse(text) {
         let hint = format!("for example {:?}", UidTemplate::DEFAULT);
         validator.wrong(&path(["channels", id, "uid_template"]), error, hint);
+    }
+}
+
+fn admins(validator: &mut Validator<'_>, id: &str, channel: &Map<String, Value>) {
+    let list = |key: &str| channel.get("access").and_then(|access| access.get(key)).and_then(Value::as_array);
+    let is_given = |key: &str| list(key).is_some_and(|list| !list.is_empty());
+    if is_given("admin_commands") && !is_given("admins") {
+        let reason = "lists commands that nobody could use: there are no `admins`";
+        let hint = "name the admins by their ids, or take the commands out".to_owned();
+        validator.wrong(&path(["channels", id, "access", "admin_commands"]), reason, hint);
     }
 }
 

@@ -26,7 +26,7 @@ const WIDTH: usize = 118;
 /// The example configuration. It parses as it is, and with the marks of any section's settings removed.
 pub fn example(known: &Known<'_>) -> String {
     let schema = internal(known);
-    let mut example = Example { out: HEAD.into(), after_doc: false };
+    let mut example = Example { out: HEAD.into(), after_doc: false, within: false };
     for (name, section) in properties(&schema) {
         example.section(section, &mut vec![name.clone()], true);
     }
@@ -37,6 +37,8 @@ struct Example {
     out: String,
     /// The next table follows the documentation of the names it stands under: no empty line between.
     after_doc: bool,
+    /// The next table belongs to one that is commented out: it stays in its block, as it is nothing without it.
+    within: bool,
 }
 
 impl Example {
@@ -51,7 +53,7 @@ impl Example {
             self.setting("main", each, live, live);
             return;
         }
-        self.doc(text(schema, "description"), "\n");
+        self.doc(text(schema, "description"), if self.within { "#\n" } else { "\n" });
         self.after_doc = true;
         let Some(kinds) = branches(each) else {
             path.push(if format(&schema["propertyNames"]) == LANGUAGE_FORMAT { "en" } else { "main" }.into());
@@ -79,13 +81,19 @@ impl Example {
         }
         for (name, property) in tables {
             path.push(name.clone());
+            self.within = !live;
             self.section(property, path, live);
+            self.within = false;
             path.pop();
         }
     }
 
     fn head(&mut self, doc: &str, path: &[String], live: bool) {
-        let before = if std::mem::take(&mut self.after_doc) { "" } else { "\n" };
+        let before = match (std::mem::take(&mut self.after_doc), self.within) {
+            (true, _) => "",
+            (false, true) => "#\n",
+            (false, false) => "\n",
+        };
         self.doc(doc, before);
         let _ = writeln!(self.out, "{}[{}]", if live { "" } else { "#" }, show_path(path));
     }

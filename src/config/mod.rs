@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod access;
 mod accounts;
 mod bots;
 mod channels;
@@ -40,6 +41,7 @@ mod validate;
 mod walk;
 
 pub use self::{
+    access::{Access, Id},
     accounts::{Account, BASE_URL_FORMAT},
     bots::Bot,
     channels::{Channel, RawSection},

@@ -3,17 +3,24 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::mpsc;
 
+use crate::contract::access::{Access, Standing};
+use crate::contract::groups::Groups;
 use crate::contract::store::{Accepted, NewEvent, Result, Store, StoreError};
 use crate::model::capabilities::Overflow;
+use crate::model::inbound::{LateEdit, Membership};
+use crate::model::turn::Outcome;
 use crate::model::turn::{Reason, Turn};
 use crate::model::uid::UidTemplate;
-use crate::model::{BotName, ChannelId, Contact, ContactKey, InboundEvent, Incoming, Scope, Secret, TurnId};
+use crate::model::{
+    BotName, ChannelId, Contact, ContactId, ContactKey, InboundEvent, Incoming, Scope, Secret, Sender, Target, TurnId,
+};
 
 /// What the dispatcher is told after a commit.
 #[derive(Debug)]
@@ -24,17 +31,31 @@ pub enum Wake {
     },
     /// A turn that may be in memory has more events or a later due time.
     Changed {
+        contact: ContactId,
         seq: i64,
         due_in: Duration,
+    },
+    /// Rows of this target that may be in memory have ended.
+    Left {
+        channel: ChannelId,
+        target: Arc<str>,
+    },
+    /// Turns, rows and contacts of this target that may be in memory go on elsewhere.
+    Moved {
+        channel: ChannelId,
+        from: Arc<str>,
+        to: Target,
+        contacts: Vec<Arc<Contact>>,
     },
 }
 
 /// The dispatcher's mailbox. It is bounded: when it is full the turn stays in the store and the dispatcher is told to read
-/// there.
+/// there. What the store cannot tell again (what memory must forget) is kept beside it.
 #[derive(Clone, Debug)]
 pub struct WakeSender {
     sender: mpsc::Sender<Wake>,
     missed: Arc<AtomicBool>,
+    kept: Arc<Mutex<Vec<Wake>>>,
 }
 
 /// The other end of a [`WakeSender`].
@@ -42,19 +63,29 @@ pub struct WakeSender {
 pub struct WakeReceiver {
     pub receiver: mpsc::Receiver<Wake>,
     missed: Arc<AtomicBool>,
+    kept: Arc<Mutex<Vec<Wake>>>,
 }
+
+/// So many wakes are kept when the mailbox is full. What is lost beyond it heals with the platform's own answer.
+const KEPT: usize = 1_024;
 
 impl WakeSender {
     pub fn new(capacity: usize) -> (Self, WakeReceiver) {
         let (sender, receiver) = mpsc::channel(capacity);
-        let missed = Arc::new(AtomicBool::new(false));
-        (Self { sender, missed: Arc::clone(&missed) }, WakeReceiver { receiver, missed })
+        let (missed, kept) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        (Self { sender, missed: Arc::clone(&missed), kept: Arc::clone(&kept) }, WakeReceiver { receiver, missed, kept })
     }
 
     fn wake(&self, wake: Wake) {
-        if self.sender.try_send(wake).is_err() {
-            self.missed.store(true, Ordering::Release);
+        let Err(full) = self.sender.try_send(wake) else { return };
+        let wake = full.into_inner();
+        if matches!(wake, Wake::Left { .. } | Wake::Moved { .. }) {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() < KEPT {
+                kept.push(wake);
+            }
         }
+        self.missed.store(true, Ordering::Release);
     }
 }
 
@@ -62,6 +93,11 @@ impl WakeReceiver {
     /// Whether a wake was lost since the last call: the store must be read.
     pub fn take_missed(&self) -> bool {
         self.missed.swap(false, Ordering::AcqRel)
+    }
+
+    /// The wakes among them that the store cannot make up for.
+    pub fn take_kept(&self) -> Vec<Wake> {
+        std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -77,6 +113,9 @@ pub struct InboxRules {
     pub overflow: Overflow,
     /// Messages per minute and the burst of one contact; `None` = no bound.
     pub rate: Option<(NonZeroU32, NonZeroU32)>,
+    pub access: Access,
+    /// Whether there is a text for those who are not let in.
+    pub tells_not_allowed: bool,
 }
 
 /// How often the per-user limiters forget who has been quiet: after so many events.
@@ -87,7 +126,19 @@ struct Inner {
     store: Arc<dyn Store>,
     wake: WakeSender,
     limiter: Option<DefaultKeyedRateLimiter<ContactKey>>,
+    /// An album is one message for the limiter, and shares its fate.
+    groups: Mutex<Groups<Option<Duration>>>,
     events: AtomicU32,
+}
+
+/// Why an event is not to be worked on.
+#[derive(Clone, Copy)]
+struct Judged {
+    reason: Reason,
+    /// How soon it may be tried again; zero where that would change nothing.
+    retry_after: Duration,
+    /// Whether its sender is told, where the event is recorded.
+    told: bool,
 }
 
 /// Hands events over to the store and wakes the dispatcher. Cheap to clone.
@@ -109,7 +160,8 @@ impl InboxWriter {
     pub fn new(rules: InboxRules, store: Arc<dyn Store>, wake: WakeSender) -> Self {
         let limiter =
             rules.rate.map(|(per_minute, burst)| RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst)));
-        Self(Arc::new(Inner { rules, store, wake, limiter, events: AtomicU32::new(0) }))
+        let groups = Mutex::new(Groups::new(Instant::now()));
+        Self(Arc::new(Inner { rules, store, wake, limiter, groups, events: AtomicU32::new(0) }))
     }
 
     pub fn channel(&self) -> &ChannelId {
@@ -117,8 +169,13 @@ impl InboxWriter {
     }
 
     /// The key under which a sender's contact is stored.
-    pub fn contact_key(&self, sender: &crate::model::Sender) -> ContactKey {
+    pub fn contact_key(&self, sender: &Sender) -> ContactKey {
         ContactKey::new(self.0.rules.scope, sender)
+    }
+
+    /// Whether [`accept`](Self::accept) would let a message of this sender in, for a channel that can save itself work.
+    pub fn lets_in(&self, sender: &Sender) -> bool {
+        self.0.rules.access.judge(sender) != Standing::Out
     }
 
     /// Stores the events, in order, and the cursor of their source, in one commit. Acknowledge the platform only after
@@ -137,18 +194,19 @@ impl InboxWriter {
         let mut new = Vec::with_capacity(events.len());
         for incoming in events {
             let contact = ContactKey::new(inner.rules.scope, &incoming.sender);
-            match (self.over_rate(&contact, &incoming), inner.rules.overflow) {
+            match (self.judge(&contact, &incoming), inner.rules.overflow) {
                 // What is known already is no new message: its sender only asks what became of it.
                 (Some(_), Overflow::Refuse) if self.is_known(&incoming).await? => {
                     receipts.push(None);
                     new.push(self.place(incoming, contact, None));
                 }
-                (Some(wait), Overflow::Refuse) => {
-                    receipts.push(Some(Receipt::Refused { reason: Reason::RateLimited, retry_after: wait }));
+                (Some(Judged { reason, retry_after, .. }), Overflow::Refuse) if reason != Reason::NoAnswerNeeded => {
+                    self.count(reason.as_str());
+                    receipts.push(Some(Receipt::Refused { reason, retry_after }));
                 }
-                (over, _) => {
+                (judged, _) => {
                     receipts.push(None);
-                    new.push(self.place(incoming, contact, over.map(|_| Reason::RateLimited)));
+                    new.push(self.place(incoming, contact, judged));
                 }
             }
         }
@@ -169,8 +227,10 @@ impl InboxWriter {
         Ok(self.0.store.turn_of(&self.0.rules.channel, &incoming.key).await?.is_some())
     }
 
-    fn place(&self, incoming: Incoming, contact: ContactKey, verdict: Option<Reason>) -> NewEvent {
+    fn place(&self, mut incoming: Incoming, contact: ContactKey, judged: Option<Judged>) -> NewEvent {
         let rules = &self.0.rules;
+        incoming.sender.nickname = incoming.sender.called(rules.scope).map(str::to_owned);
+        let is_told = |told: bool| judged.filter(|judged| judged.told == told).map(|judged| judged.reason);
         let uid = rules.template.render(
             rules.channel.as_str(),
             rules.bot.as_str(),
@@ -185,17 +245,20 @@ impl InboxWriter {
             contact,
             uid,
             turn: TurnId::generate(),
-            verdict,
+            verdict: is_told(true),
+            dropped: is_told(false),
             max_pending: rules.max_pending,
             overflow: rules.overflow,
         }
     }
 
-    fn told(&self, accepted: Accepted) -> Receipt {
+    fn count(&self, what: &'static str) {
         let channel = self.0.rules.channel.as_str().to_owned();
-        let count = |what: &'static str| {
-            metrics::counter!("bridge_events_total", "channel" => channel, "result" => what).increment(1)
-        };
+        metrics::counter!("bridge_events_total", "channel" => channel, "result" => what).increment(1);
+    }
+
+    fn told(&self, accepted: Accepted) -> Receipt {
+        let count = |what: &'static str| self.count(what);
         match accepted {
             Accepted::Opened { turn, contact } => {
                 count("accepted");
@@ -203,15 +266,32 @@ impl InboxWriter {
                 self.0.wake.wake(Wake::Opened { turn, contact });
                 Receipt::Accepted { turn: id }
             }
-            Accepted::Joined { turn, seq, due_in } => {
+            Accepted::Joined { turn, contact, seq, due_in } => {
                 count("joined");
-                self.0.wake.wake(Wake::Changed { seq, due_in });
+                self.0.wake.wake(Wake::Changed { contact, seq, due_in });
                 Receipt::Accepted { turn }
             }
-            Accepted::Replaced { turn, seq } => {
+            Accepted::Replaced { turn, contact, seq } => {
                 count("edited");
-                self.0.wake.wake(Wake::Changed { seq, due_in: Duration::ZERO });
+                self.0.wake.wake(Wake::Changed { contact, seq, due_in: Duration::ZERO });
                 Receipt::Accepted { turn }
+            }
+            Accepted::Left { turn, target } => {
+                count("accepted");
+                self.0.wake.wake(Wake::Left { channel: self.channel().clone(), target });
+                self.ended_at_once(turn)
+            }
+            Accepted::Moved { turn, from, to, contacts } => {
+                count("accepted");
+                if self.0.rules.access.names_chat(&from) {
+                    tracing::warn!(channel = %self.channel(), from = &*from, to = &*to.key, "a chat that `access` names goes on under another id; name that instead");
+                }
+                self.0.wake.wake(Wake::Moved { channel: self.channel().clone(), from, to, contacts });
+                self.ended_at_once(turn)
+            }
+            Accepted::Ended { turn, reason: Reason::NoAnswerNeeded } => {
+                count("accepted");
+                self.ended_at_once(turn)
             }
             Accepted::Ended { turn, reason } => {
                 count(reason.as_str());
@@ -228,14 +308,70 @@ impl InboxWriter {
         }
     }
 
+    /// The turn of an event that changes something and has no answer.
+    fn ended_at_once(&self, turn: TurnId) -> Receipt {
+        let channel = self.0.rules.channel.as_str().to_owned();
+        let outcome = Outcome::Dropped(Reason::NoAnswerNeeded);
+        metrics::counter!("bridge_turns_total", "channel" => channel, "outcome" => outcome.as_str(), "reason" => Reason::NoAnswerNeeded.as_str()).increment(1);
+        Receipt::Accepted { turn }
+    }
+
+    /// Why an event is not to be worked on, if so. Those who are not let in use nobody's rate up.
+    fn judge(&self, contact: &ContactKey, incoming: &Incoming) -> Option<Judged> {
+        use InboundEvent::{Command, Edit, Interaction, Membership as Change, Message, Migration};
+        let rules = &self.0.rules;
+        let standing = rules.access.judge(&incoming.sender);
+        if standing == Standing::Out {
+            let asks = match &incoming.event {
+                // Facts about the chat, whoever brought them about.
+                Migration { .. } => return None,
+                Change { change } if *change != Membership::Joined => return None,
+                Edit { .. } => false,
+                Message(_) | Command { .. } | Interaction { .. } | Change { .. } => incoming.addressed,
+            };
+            let told = asks && rules.tells_not_allowed;
+            return Some(Judged { reason: Reason::NotAllowed, retry_after: Duration::ZERO, told });
+        }
+        if standing != Standing::Admin
+            && let Some(retry_after) = self.over_rate(contact, incoming)
+        {
+            return Some(Judged { reason: Reason::RateLimited, retry_after, told: true });
+        }
+        match incoming.event {
+            // There is nothing to do but to know of it.
+            Change { change: Membership::Joined | Membership::Unblocked } if !incoming.addressed => {
+                Some(Judged { reason: Reason::NoAnswerNeeded, retry_after: Duration::ZERO, told: false })
+            }
+            Command { command, .. } if !rules.access.permits(standing, command) => {
+                Some(Judged { reason: Reason::AdminsOnly, retry_after: Duration::ZERO, told: true })
+            }
+            _ => None,
+        }
+    }
+
     /// How long the contact must wait, if it writes faster than its rate. Only what asks for an answer counts: talk among
-    /// people uses nobody's rate up.
+    /// people uses nobody's rate up. Of a group only its first member counts, and the others share its fate.
     fn over_rate(&self, contact: &ContactKey, incoming: &Incoming) -> Option<Duration> {
-        use InboundEvent::{Command, Interaction, Message};
-        let limiter = self.0.limiter.as_ref()?;
-        if !incoming.addressed || !matches!(incoming.event, Message(_) | Command { .. } | Interaction { .. }) {
+        use InboundEvent::{Command, Edit, Interaction, Message};
+        let asks = match &incoming.event {
+            Message(_) | Command { .. } | Interaction { .. } => true,
+            Edit { late, .. } => *late == LateEdit::Ask,
+            _ => false,
+        };
+        if !incoming.addressed || !asks || self.0.limiter.is_none() {
             return None;
         }
+        match &incoming.group {
+            None => self.use_rate(contact),
+            Some(group) => {
+                let mut groups = self.0.groups.lock().unwrap_or_else(PoisonError::into_inner);
+                groups.decided(contact, group, Instant::now(), || self.use_rate(contact))
+            }
+        }
+    }
+
+    fn use_rate(&self, contact: &ContactKey) -> Option<Duration> {
+        let limiter = self.0.limiter.as_ref()?;
         if self.0.events.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             limiter.retain_recent();
         }
@@ -243,5 +379,27 @@ impl InboxWriter {
             Ok(()) => None,
             Err(until) => Some(until.wait_time_from(DefaultClock::default().now())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Wake, WakeSender};
+    use crate::model::ContactId;
+
+    #[test]
+    fn a_full_mailbox_keeps_what_the_store_cannot_tell() {
+        let (sender, mut receiver) = WakeSender::new(1);
+        for seq in 1..=2 {
+            sender.wake(Wake::Changed { contact: ContactId(1), seq, due_in: Duration::ZERO });
+        }
+        sender.wake(Wake::Left { channel: "page".into(), target: "chat".into() });
+        assert!(receiver.take_missed() && !receiver.take_missed());
+        let kept = receiver.take_kept();
+        assert!(matches!(kept[..], [Wake::Left { .. }]), "{kept:?}");
+        assert!(receiver.take_kept().is_empty());
+        assert!(matches!(receiver.receiver.try_recv(), Ok(Wake::Changed { seq: 1, .. })));
     }
 }

@@ -13,6 +13,8 @@ pub enum Command {
     History,
     Lang,
     Id,
+    /// What platforms send when somebody opens the bot; greets. Understood, and in no list.
+    Start,
 }
 
 /// One line of the catalogue.
@@ -26,6 +28,7 @@ pub struct CommandInfo {
     pub argument: Option<&'static str>,
 }
 
+/// What people are shown, in this order.
 pub const CATALOGUE: &[CommandInfo] = &[
     CommandInfo { command: Command::Help, name: "help", summary: Text::CommandHelp, argument: None },
     CommandInfo { command: Command::Reset, name: "reset", summary: Text::CommandReset, argument: None },
@@ -34,9 +37,14 @@ pub const CATALOGUE: &[CommandInfo] = &[
     CommandInfo { command: Command::Id, name: "id", summary: Text::CommandId, argument: None },
 ];
 
+/// Commands that are understood and not shown.
+const HIDDEN: &[(&str, Command)] = &[("start", Command::Start)];
+
 impl Command {
+    /// The command of this name, shown or not.
     pub fn parse(name: &str) -> Option<Self> {
-        CATALOGUE.iter().find(|info| info.name == name).map(|info| info.command)
+        let shown = CATALOGUE.iter().map(|info| (info.name, info.command));
+        shown.chain(HIDDEN.iter().copied()).find(|(known, _)| *known == name).map(|(_, command)| command)
     }
 }
 
@@ -48,4 +56,19 @@ pub fn help(text: impl Fn(Lang, Text) -> String, lang: Lang) -> String {
         lines.push(format!("/{}{argument} – {}", info.name, text(lang, info.summary)));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CATALOGUE, Command, help};
+    use crate::model::texts::Lang;
+
+    #[test]
+    fn start_is_understood_and_not_shown() {
+        assert_eq!(Command::parse("start"), Some(Command::Start));
+        assert!(CATALOGUE.iter().all(|info| info.command != Command::Start));
+        assert!(!help(|lang, text| text.built_in(lang).to_owned(), Lang::En).contains("/start"));
+        assert!(CATALOGUE.iter().all(|info| Command::parse(info.name) == Some(info.command)));
+        assert_eq!(Command::parse("etc"), None);
+    }
 }

@@ -39,10 +39,20 @@ pub struct Sender {
     pub chat: Option<String>,
     pub thread: Option<String>,
     pub user: Option<String>,
-    /// The platform's display name of the person, or the chat's title where the scope is a chat.
+    /// The platform's display name of the person.
     pub nickname: Option<String>,
+    /// The chat's own name. It takes the nickname's place where a chat or a thread is one conversation.
+    pub title: Option<String>,
     /// The language that the platform reports, if any.
     pub lang: Option<Lang>,
+}
+
+impl Sender {
+    /// What CaiGunn is told as the nickname: the name of whoever shares the conversation.
+    pub fn called(&self, scope: Scope) -> Option<&str> {
+        let title = self.title.as_deref().filter(|_| matches!(scope, Scope::Chat | Scope::Thread));
+        title.or(self.nickname.as_deref())
+    }
 }
 
 /// A contact's key within its channel: the parts that the scope takes from the [`Sender`], written injectively.
@@ -193,6 +203,22 @@ mod tests {
         assert_eq!(key(Scope::Chat), "c:-100");
         assert_eq!(key(Scope::Thread), "c:-100|h:7");
         assert_eq!(key(Scope::UserInChat), "c:-100|u:42");
+    }
+
+    #[test]
+    fn a_shared_conversation_is_called_after_its_chat() {
+        let named = |title: Option<&str>| Sender {
+            nickname: Some("Ann".into()),
+            title: title.map(str::to_owned),
+            ..Sender::default()
+        };
+        for scope in [Scope::Chat, Scope::Thread] {
+            assert_eq!(named(Some("Family")).called(scope), Some("Family"));
+            assert_eq!(named(None).called(scope), Some("Ann"), "a chat of one person has no title");
+        }
+        for scope in [Scope::User, Scope::UserInChat] {
+            assert_eq!(named(Some("Family")).called(scope), Some("Ann"));
+        }
     }
 
     #[test]

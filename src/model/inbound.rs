@@ -35,10 +35,13 @@ pub struct Incoming {
 #[non_exhaustive]
 pub enum InboundEvent {
     Message(Message),
-    /// The text of an earlier event (by its key) has changed.
+    /// The text of an earlier event (by its key) has changed. It takes the place of what was said as long as nobody has
+    /// begun to work on it.
     Edit {
         of: EventKey,
         message: Message,
+        #[serde(default)]
+        late: LateEdit,
     },
     Command {
         command: Command,
@@ -56,6 +59,17 @@ pub enum InboundEvent {
     Interaction {
         data: String,
     },
+}
+
+/// What becomes of an edit that comes after its message was begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LateEdit {
+    /// It is recorded and not answered.
+    #[default]
+    Ignore,
+    /// It is asked like a new message, if the event it changes is known and says something else.
+    Ask,
 }
 
 /// What a person wrote or showed.
@@ -129,10 +143,12 @@ impl MediaKind {
     }
 }
 
-/// The bot's standing in a chat.
+/// The bot's standing in a chat. After `Removed` and `Blocked` nothing is sent to the event's target, until another event
+/// comes from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Membership {
+    /// With an [`addressed`](Incoming::addressed) event the bot greets.
     Joined,
     Removed,
     Blocked,

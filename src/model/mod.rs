@@ -18,7 +18,7 @@ pub use capabilities::Capabilities;
 pub use clock::{Clock, Timestamp};
 pub use contact::{Contact, ContactId, ContactKey, Mode, Scope, Sender};
 pub use ids::{BotName, ChannelId, EventKey, MediaId, TurnId};
-pub use inbound::{InboundEvent, Incoming, MediaKind, MediaRef, Message};
+pub use inbound::{InboundEvent, Incoming, LateEdit, MediaKind, MediaRef, Message};
 pub use outbound::{OutboundAction, Rendered, Target};
 pub use secret::Secret;
 pub use texts::Lang;

@@ -83,6 +83,10 @@ texts! {
     Help = "help",
         "Write to me, or send me a picture. There are also:",
         "直接輸入文字或傳送圖片給我就可以了。另外還有：";
+    /// Said when the bot is started or added to a chat.
+    Welcome = "welcome",
+        "Hello! Write to me, or send me a picture, and I will answer. /help shows what else I can do.",
+        "您好！直接輸入文字或傳送圖片給我，我就會回覆您。輸入 /help 可以看看我還能做什麼。";
     CommandHelp = "command_help", "what I can do", "說明我能做什麼";
     CommandReset = "command_reset", "start a new conversation", "開始新的對話";
     CommandHistory = "command_history", "the last messages of this conversation", "顯示這段對話最近的訊息";
@@ -128,6 +132,11 @@ texts! {
     RestUndeliverable = "rest_undeliverable",
         "(The rest of this answer could not be delivered.)",
         "（這則回覆的其餘部分無法送出。）";
+    AdminsOnly = "admins_only",
+        "Only administrators may use this command.",
+        "只有管理員可以使用這個指令。";
+    /// What someone is told whom the channel's access list does not let in; empty by default, and then nothing is said.
+    NotAllowed = "not_allowed", "", "";
     /// What is asked of the chatbot when a picture comes without words, if the operator sets it; empty by default.
     ImagePrompt = "image_prompt", "", "";
 }

@@ -118,7 +118,7 @@ macro_rules! reasons {
         impl Reason {
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
                 }
@@ -143,6 +143,12 @@ reasons! {
     TooManyPending = "too_many_pending",
     /// One user wrote faster than the per-user rate.
     RateLimited = "rate_limited",
+    /// The channel's `access` does not let the sender in.
+    NotAllowed = "not_allowed",
+    /// A command that only the channel's `access.admins` may use.
+    AdminsOnly = "admins_only",
+    /// The bot was removed or blocked where the answer would go.
+    TargetGone = "target_gone",
     /// Attempts went on for `give_up_after` without an answer.
     GaveUp = "gave_up",
     /// CaiGunn refused this request for good (a 4xx other than 401, 403, 408, 425, 429).

@@ -44,8 +44,14 @@ pub(crate) async fn run(
             let text = shared.text(lang, Text::IdIs).replace("{id}", &contact.uid());
             Done { text, change: ContactChange::default() }
         }
+        Command::Start => welcome(shared, lang),
         Command::History => history(shared, entry, contact, lang, args).await,
     }
+}
+
+/// The greeting.
+pub(crate) fn welcome(shared: &Shared, lang: Lang) -> Done {
+    Done { text: shared.text(lang, Text::Welcome).to_owned(), change: ContactChange::default() }
 }
 
 async fn history(shared: &Shared, entry: &ChannelEntry, contact: &Contact, lang: Lang, args: &str) -> Done {

@@ -75,6 +75,9 @@ impl Dispatcher {
             self.shared.dispatcher_beat.beat();
             if self.wakes.take_missed() {
                 self.backlog.fall_behind(0);
+                for wake in self.wakes.take_kept() {
+                    self.woken(wake).await;
+                }
             }
             self.start_due();
             self.report();
@@ -170,8 +173,14 @@ impl Dispatcher {
                     self.take(turn);
                 }
             }
-            Wake::Changed { seq, due_in } => {
-                self.schedule.postpone(|turn| turn.seq == seq, Instant::now() + due_in);
+            Wake::Changed { contact, seq, due_in } => self.schedule.postpone(contact, seq, Instant::now() + due_in),
+            Wake::Left { channel, target } => self.shared.deliver.reload(&channel, &target),
+            Wake::Moved { channel, from, to, contacts } => {
+                for contact in contacts {
+                    self.shared.contacts.put(contact).await;
+                }
+                self.schedule.retarget(&channel, &from, &to);
+                self.shared.deliver.reload(&channel, &from);
             }
         }
     }

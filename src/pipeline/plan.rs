@@ -7,7 +7,7 @@ use crate::contract::channel::Channel;
 use crate::contract::store::{ContactChange, Said};
 use crate::model::capabilities::Delivery;
 use crate::model::commands::Command;
-use crate::model::inbound::{InboundEvent, MediaPlace, Message};
+use crate::model::inbound::{InboundEvent, MediaPlace, Membership, Message};
 use crate::model::outbound::OutboundAction;
 use crate::model::texts::Text;
 use crate::model::turn::{AskState, Outcome, Reason, Turn};
@@ -21,6 +21,8 @@ pub(crate) enum Step {
     /// Ends with a notice.
     Explain(Reason),
     Command(Command, String),
+    /// The bot was added to a chat, or unblocked: it greets.
+    Welcome,
     Ask(Vec<Question>),
 }
 
@@ -51,16 +53,23 @@ impl Question {
 
 /// Decides what a turn needs. `image_prompt` is what is asked with a picture that comes without words.
 pub(crate) fn step(turn: &Turn, contact: &Contact, now: Timestamp, max_age: Duration, image_prompt: &str) -> Step {
+    let event = turn.events.first().map(|event| &event.event);
     // Before all else: whoever did not address the bot is told nothing.
     if !turn.addressed {
-        return Step::Drop(Reason::NotAddressed);
+        let silent = matches!(event, Some(InboundEvent::Membership { .. } | InboundEvent::Migration { .. }));
+        return Step::Drop(if silent { Reason::NoAnswerNeeded } else { Reason::NotAddressed });
     }
     if let Some(reason) = turn.verdict {
         return Step::Explain(reason);
     }
-    match turn.events.first().map(|event| &event.event) {
+    match event {
         // Commands change what the bridge knows and are quick: they are carried out however late, and in any mode.
         Some(InboundEvent::Command { command, args }) => return Step::Command(*command, args.clone()),
+        Some(InboundEvent::Membership { change: Membership::Joined }) => {
+            // A greeting that comes late is none, and where a person has taken over the bot holds its tongue.
+            let greets = contact.mode == Mode::Bot && now.since(turn.received_at) <= max_age;
+            return if greets { Step::Welcome } else { Step::Drop(Reason::NoAnswerNeeded) };
+        }
         Some(InboundEvent::Membership { .. } | InboundEvent::Migration { .. }) => {
             return Step::Drop(Reason::NoAnswerNeeded);
         }
@@ -156,6 +165,8 @@ pub(crate) fn notice(reason: Reason) -> Option<Text> {
         Reason::TooOld => Some(Text::TooOld),
         Reason::TooManyPending => Some(Text::TooManyPending),
         Reason::RateLimited => Some(Text::RateLimited),
+        Reason::NotAllowed => Some(Text::NotAllowed),
+        Reason::AdminsOnly => Some(Text::AdminsOnly),
         Reason::GaveUp | Reason::Poisoned => Some(Text::GaveUp),
         Reason::Refused => Some(Text::Refused),
         Reason::UnreadableImage => Some(Text::UnreadableImage),
@@ -226,7 +237,7 @@ mod tests {
     use super::{Question, Step, combine, contact_change, step, told_already};
     use crate::model::capabilities::Delivery;
     use crate::model::commands::Command;
-    use crate::model::inbound::{InboundEvent, MediaKind, MediaPlace, MediaRef, Membership, Message};
+    use crate::model::inbound::{InboundEvent, LateEdit, MediaKind, MediaPlace, MediaRef, Membership, Message};
     use crate::model::turn::{Ask, AskState, Outcome, Reason, Turn, TurnEvent};
     use crate::model::{Contact, ContactId, ContactKey, EventKey, MediaId, Mode, Target, Timestamp, TurnId};
 
@@ -299,8 +310,8 @@ mod tests {
     fn each_kind_of_event_has_its_step() {
         let help = InboundEvent::Command { command: Command::Help, args: String::new() };
         assert_eq!(decide(&turn([help])), Step::Command(Command::Help, String::new()));
-        let joined = InboundEvent::Membership { change: Membership::Joined };
-        assert_eq!(decide(&turn([joined])), Step::Drop(Reason::NoAnswerNeeded));
+        let unblocked = InboundEvent::Membership { change: Membership::Unblocked };
+        assert_eq!(decide(&turn([unblocked])), Step::Drop(Reason::NoAnswerNeeded));
         let moved = InboundEvent::Migration { to: Target::of("new") };
         assert_eq!(decide(&turn([moved])), Step::Drop(Reason::NoAnswerNeeded));
         let pressed = InboundEvent::Interaction { data: "1".into() };
@@ -308,8 +319,20 @@ mod tests {
         assert_eq!(decide(&turn([])), Step::Drop(Reason::Poisoned));
         assert_eq!(decide(&turn([said(" \n")])), Step::Drop(Reason::EmptyMessage));
         assert_eq!(decide(&turn([said(" hi ")])), talk("hi"));
-        let edited = InboundEvent::Edit { of: EventKey::new("0"), message: Message::text("ho") };
+        let edited =
+            InboundEvent::Edit { of: EventKey::new("0"), message: Message::text("ho"), late: LateEdit::default() };
         assert_eq!(decide(&turn([edited])), talk("ho"));
+    }
+
+    #[test]
+    fn the_bot_greets_who_wants_it_in_time_and_where_it_may_speak() {
+        let joined = || turn([InboundEvent::Membership { change: Membership::Joined }]);
+        assert_eq!(decide(&joined()), Step::Welcome);
+        let silent = Step::Drop(Reason::NoAnswerNeeded);
+        assert_eq!(decide(&Turn { addressed: false, ..joined() }), silent);
+        let human = Contact { mode: Mode::Human, ..contact() };
+        assert_eq!(step(&joined(), &human, Timestamp(0), MAX_AGE, ""), silent);
+        assert_eq!(step(&joined(), &contact(), Timestamp(60_001), MAX_AGE, ""), silent);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use tokio::time::Instant;
 
 use crate::model::turn::Turn;
-use crate::model::{BotName, ContactId};
+use crate::model::{BotName, ChannelId, ContactId, Target};
 
 /// A turn in memory.
 #[derive(Debug)]
@@ -71,11 +71,19 @@ impl Schedule {
     }
 
     /// A held turn has more events, or a later due time.
-    pub(crate) fn postpone(&mut self, contact_of: impl Fn(&Turn) -> bool, due: Instant) {
-        for conversation in self.conversations.values_mut() {
-            if let Some(waiting) = conversation.waiting.iter_mut().find(|waiting| contact_of(&waiting.turn)) {
-                waiting.due = waiting.due.max(due);
-                return;
+    pub(crate) fn postpone(&mut self, contact: ContactId, seq: i64, due: Instant) {
+        let Some(conversation) = self.conversations.get_mut(&contact) else { return };
+        if let Some(waiting) = conversation.waiting.iter_mut().find(|waiting| waiting.turn.seq == seq) {
+            waiting.due = waiting.due.max(due);
+        }
+    }
+
+    /// A chat goes on elsewhere: what waits for an answer there follows. Rare, so a look at all of them will do.
+    pub(crate) fn retarget(&mut self, channel: &ChannelId, from: &str, to: &Target) {
+        let waiting = self.conversations.values_mut().flat_map(|conversation| &mut conversation.waiting);
+        for Waiting { turn, .. } in waiting {
+            if turn.channel == *channel && *turn.target.key == *from {
+                turn.target = to.clone();
             }
         }
     }
@@ -264,11 +272,26 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_follows_its_chat() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        for (seq, chat) in [(1, "old"), (2, "other")] {
+            let mut turn = turn(seq, seq, 0);
+            turn.target = Target::of(chat);
+            schedule.add(turn, "main".into(), now);
+        }
+        schedule.retarget(&"page".into(), "old", &Target::of("new"));
+        schedule.retarget(&"web".into(), "old", &Target::of("new"));
+        let targets: Vec<_> =
+            std::iter::from_fn(|| schedule.next(now, |_| true).map(|turn| turn.target.key.to_string())).collect();
+        assert_eq!(targets, ["new", "other"]);
+    }
+
+    #[test]
     fn a_postponed_turn_waits_even_if_it_stood_in_line() {
         let (mut schedule, now) = (Schedule::default(), Instant::now());
         schedule.add(turn(1, 1, 0), "main".into(), now);
         let later = now + Duration::from_secs(2);
-        schedule.postpone(|turn| turn.seq == 1, later);
+        schedule.postpone(ContactId(1), 1, later);
         assert_eq!(drain(&mut schedule, now), [] as [i64; 0]);
         assert_eq!(drain(&mut schedule, later), [1]);
     }

@@ -102,6 +102,9 @@ impl Deliver {
                     return Carried::ENDED;
                 }
                 SendResult::TargetGone { .. } | SendResult::Migrated { .. } => {
+                    for contact in finished.moved {
+                        shared.contacts.put(contact).await;
+                    }
                     // Rows that were committed since, and those that moved, are read from the store.
                     {
                         let mut state = self.state();

@@ -13,7 +13,7 @@ use crate::model::turn::{AskState, Outcome, Reason, Turn};
 use crate::model::{ChannelId, Contact, ContactId, TurnId};
 use crate::pipeline::ask::{AskEnd, ask_one};
 use crate::pipeline::bots::BotRuntime;
-use crate::pipeline::commands;
+use crate::pipeline::commands::{self, Done};
 use crate::pipeline::fetch::{self, FetchFailure, fetch_media};
 use crate::pipeline::plan::{self, Question, Step};
 use crate::pipeline::queue::Reservation;
@@ -68,12 +68,20 @@ impl Work<'_> {
             let step = plan::step(&turn, &contact, shared.clock.now(), self.entry.max_age, prompt);
             let questions = match step {
                 Step::Drop(reason) => return self.finish(turn, &contact, None, Outcome::Dropped(reason), None).await,
+                // An operator's text may be empty: then nothing is said.
+                Step::Explain(reason) if plan::notice(reason).is_some_and(|text| shared.text(lang, text).is_empty()) => {
+                    return self.finish(turn, &contact, None, Outcome::Dropped(reason), None).await;
+                }
                 Step::Explain(reason) => {
                     return self.finish(turn, &contact, None, Outcome::Explained(reason), None).await;
                 }
                 Step::Command(command, args) => {
                     let done = commands::run(shared, &self.entry, &contact, command, &args).await;
-                    return self.finish(turn, &contact, None, Outcome::Answered, Some((done.text, done.change))).await;
+                    return self.speak(turn, &contact, done).await;
+                }
+                Step::Welcome => {
+                    let done = commands::welcome(shared, lang);
+                    return self.speak(turn, &contact, done).await;
                 }
                 Step::Ask(_) if fetch::is_needed(&turn) => {
                     typing.get_or_insert_with(|| Typing::start(&self.entry.channel, &turn.target));
@@ -143,13 +151,23 @@ impl Work<'_> {
         match plan::combine(results, unreadable) {
             Ok(text) => {
                 let change = plan::contact_change(Outcome::Answered, contact);
-                self.finish(turn, contact, last, Outcome::Answered, Some((text, change))).await
+                let action = OutboundAction::answer(text, plan::reply_to(&turn, &*self.entry.channel));
+                self.finish(turn, contact, last, Outcome::Answered, Some((action, change))).await
             }
             Err(reason @ Reason::EmptyAnswer) => self.finish(turn, contact, last, Outcome::Dropped(reason), None).await,
             // A refusal may pass when the operator has changed something: it can be retried by hand.
             Err(reason @ Reason::Refused) => self.finish(turn, contact, last, Outcome::Dead(reason), None).await,
             Err(reason) => self.finish(turn, contact, last, Outcome::Explained(reason), None).await,
         }
+    }
+
+    /// Ends the turn with the bridge's own words; with none there is nothing to answer.
+    async fn speak(&self, turn: Box<Turn>, contact: &Contact, done: Done) -> Verdict {
+        if done.text.is_empty() {
+            return self.finish(turn, contact, None, Outcome::Dropped(Reason::NoAnswerNeeded), None).await;
+        }
+        let action = OutboundAction::notice(done.text, plan::reply_to(&turn, &*self.entry.channel));
+        self.finish(turn, contact, None, Outcome::Answered, Some((action, done.change))).await
     }
 
     /// Ends the turn. `answer` is what is said; without one, the notice that goes with the outcome's reason, if any.
@@ -159,13 +177,15 @@ impl Work<'_> {
         contact: &Contact,
         ask: Option<AskResult>,
         outcome: Outcome,
-        answer: Option<(String, ContactChange)>,
+        answer: Option<(OutboundAction, ContactChange)>,
     ) -> Verdict {
         let channel = &*self.entry.channel;
-        let reply_to = plan::reply_to(&turn, channel);
         let (action, contact_change) = match answer {
-            Some((text, change)) => (Some(OutboundAction::answer(text, reply_to)), change),
-            None => (self.notice(outcome, contact, reply_to), plan::contact_change(outcome, contact)),
+            Some((action, change)) => (Some(action), change),
+            None => {
+                let reply_to = plan::reply_to(&turn, channel);
+                (self.notice(outcome, contact, reply_to), plan::contact_change(outcome, contact))
+            }
         };
         let said: Vec<Said> = action.into_iter().map(|action| plan::say(channel, &turn.target, action)).collect();
         let mut reservation = None;

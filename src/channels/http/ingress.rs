@@ -69,6 +69,10 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
         // Known: its pictures need not be stored again.
         return channel.replay(Some(turn), note.as_deref(), fingerprint).await;
     }
+    // Known or not by then, who is not let in has no pictures stored.
+    if !message.images.is_empty() && !inbox.lets_in(&sender) {
+        return Err(not_let_in());
+    }
     let mut stored = Vec::with_capacity(message.images.len());
     for image in &message.images {
         stored.push(channel.context.store.put_media(image.bytes.clone()).await.map_err(store_problem)?);
@@ -186,6 +190,10 @@ impl HttpChannel {
             Some(Receipt::Refused { reason: Reason::TooManyPending, retry_after }) => {
                 Err(Problem::new(error::TOO_MANY_PENDING).retry_after(retry_after))
             }
+            Some(Receipt::Refused { reason: Reason::AdminsOnly, .. }) => {
+                Err(Problem::new(error::NOT_ALLOWED).detail("Only an admin of this channel may use this command."))
+            }
+            Some(Receipt::Refused { reason: Reason::NotAllowed, .. }) => Err(not_let_in()),
             Some(Receipt::Refused { retry_after, .. }) => {
                 Err(Problem::rate_limited(retry_after).detail("This user writes faster than the per-user rate."))
             }
@@ -294,6 +302,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Err(Problem::bad_request(detail));
     }
     Ok(Some(bare.to_owned()))
+}
+
+fn not_let_in() -> Problem {
+    Problem::new(error::NOT_ALLOWED).detail("This user or conversation is not let in.")
 }
 
 fn store_problem(error: StoreError) -> Problem {

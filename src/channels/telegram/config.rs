@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::channels::telegram::ids;
-use crate::config::{HumanDuration, Mistake, RawSection};
+use crate::config::{HumanDuration, Id, Mistake, RawSection};
 use crate::contract::Parsed;
 use crate::model::Secret;
 use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
@@ -57,7 +57,7 @@ pub struct TelegramConfig {
     /// Ids of groups in which every message is for the bot.
     #[serde(default)]
     #[schemars(extend("examples" = [[-1_001_234_567_890_i64]]))]
-    pub always_in: Vec<i64>,
+    pub always_in: Vec<Id>,
     /// Regular expressions that address the bot in a group as its name would.
     #[serde(default)]
     #[schemars(extend("examples" = [["(?i)^bot[,:]"]]))]

@@ -15,7 +15,7 @@ use crate::channels::telegram::ids;
 use crate::channels::telegram::normalize::address::{Addressed, Words};
 use crate::channels::telegram::wire::{Chat, ChatKind, Identity, Message, Standing, Update, is_service};
 use crate::model::commands::Command;
-use crate::model::inbound::{self, Membership};
+use crate::model::inbound::{self, LateEdit, Membership};
 use crate::model::{InboundEvent, Incoming, Lang, Sender};
 
 /// What decides whether and how an update is taken.
@@ -23,12 +23,12 @@ use crate::model::{InboundEvent, Incoming, Lang, Sender};
 pub struct Rules {
     pub bot: Identity,
     groups: Groups,
-    always_in: Vec<i64>,
+    always_in: Vec<String>,
     patterns: RegexSet,
     bare_commands: bool,
     channel_posts: bool,
     welcome: bool,
-    late_edits: LateEdits,
+    late_edits: LateEdit,
     quotes: bool,
     replies: Replies,
     album_wait: Duration,
@@ -40,16 +40,23 @@ impl Rules {
         Self {
             bot,
             groups: config.groups,
-            always_in: config.always_in.clone(),
+            always_in: config.always_in.iter().map(|id| id.0.clone()).collect(),
             patterns: RegexSet::new(&config.patterns).unwrap_or_else(|_| RegexSet::empty()),
             bare_commands: config.bare_commands,
             channel_posts: config.channel_posts,
             welcome: config.welcome,
-            late_edits: config.late_edits,
+            late_edits: match config.late_edits {
+                LateEdits::Ignore => LateEdit::Ignore,
+                LateEdits::Ask => LateEdit::Ask,
+            },
             quotes: config.quotes,
             replies: config.replies,
             album_wait: *config.album_wait,
         }
+    }
+
+    fn is_always_in(&self, chat: i64) -> bool {
+        !self.always_in.is_empty() && self.always_in.contains(&chat.to_string())
     }
 }
 
@@ -154,7 +161,7 @@ fn edited(message: &Message, rules: &Rules) -> Heard {
         sender,
         target: ids::target(message.chat.id, topic(message)),
         addressed: true,
-        event: InboundEvent::Edit { of, message: asked(message, text, media, rules) },
+        event: InboundEvent::Edit { of, message: asked(message, text, media, rules), late: rules.late_edits },
         note: None,
     })
 }
@@ -210,6 +217,7 @@ fn sender(message: &Message, rules: &Rules) -> Result<Sender, &'static str> {
         chat: Some(message.chat.id.to_string()),
         thread: topic(message).map(|topic| topic.to_string()),
         user: Some(id.to_string()),
+        title: message.chat.title.clone(),
         nickname: nickname.filter(|name| !name.trim().is_empty()),
         lang,
     })
@@ -218,7 +226,7 @@ fn sender(message: &Message, rules: &Rules) -> Result<Sender, &'static str> {
 /// The chat itself, where nobody in particular speaks.
 fn chat_itself(chat: &Chat) -> Sender {
     let id = chat.id.to_string();
-    Sender { chat: Some(id.clone()), user: Some(id), nickname: chat.title.clone(), ..Sender::default() }
+    Sender { chat: Some(id.clone()), user: Some(id), nickname: chat.title.clone(), title: chat.title.clone(), ..Sender::default() }
 }
 
 /// A group became a supergroup. Each of the two chats says so, in its own words.

@@ -1,5 +1,6 @@
 //! Platform calls out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use crate::contract::store::{ClaimToken, Result};
 use crate::model::capabilities::Delivery;
 use crate::model::outbound::{Announcement, Lane, OutboundAction, Rendered, Target};
-use crate::model::{ChannelId, TurnId};
+use crate::model::{ChannelId, Contact, TurnId};
 
 /// One row = one platform call.
 #[derive(Clone, Debug)]
@@ -52,7 +53,8 @@ pub enum SendResult {
     GiveUp { reason: &'static str, error: String, notice: Option<Rendered> },
     /// Dead-letter this row; the rows behind it go on.
     Dead { reason: &'static str, error: String },
-    /// Every queued row of this target ends with this reason.
+    /// Every queued row of this target ends with this reason, as after an event that shut the bot out
+    /// ([`Intake::accept`](super::Intake::accept)).
     TargetGone { reason: &'static str },
     /// The target goes on elsewhere: the queued rows and the contacts move.
     Migrated { to: Target },
@@ -61,7 +63,7 @@ pub enum SendResult {
 #[async_trait]
 pub trait Outbox: Send + Sync {
     /// Commits actions without a turn; `false` if the dedupe key was seen on this channel. Push actions wait to be
-    /// rendered ([`Outbox::unrendered`]).
+    /// rendered ([`Outbox::unrendered`]); those for a target that is gone end at once.
     async fn enqueue(&self, announcement: Announcement, delivery: Delivery) -> Result<bool>;
 
     /// Actions committed by `enqueue` and not yet rendered, in order, with a number beyond `after`, at most `limit`.
@@ -96,6 +98,8 @@ pub trait Outbox: Send + Sync {
 pub struct SendFinished {
     pub next_claimed: bool,
     pub notice: Option<OutboxRow>,
+    /// The contacts that have moved, as they now stand.
+    pub moved: Vec<Arc<Contact>>,
 }
 
 #[derive(Clone, Debug)]

@@ -134,7 +134,8 @@ pub trait Turns: Send + Sync {
     /// Ends a turn: result of the last ask, outcome, journal, outbox rows and the contact's change in one commit. A turn
     /// that was never claimed (a command, a notice), or whose claimant's lease has ended, may be finished by any claimant
     /// unless an earlier turn of its contact is open or somebody else has claimed it: then `LeaseLost`. The same goes for
-    /// `finish_ask` and `release_turn`.
+    /// `finish_ask` and `release_turn`. Rows for a target that is gone end at once, and are not among
+    /// [`Finished::rows`].
     async fn finish_turn(&self, finish: FinishTurn) -> Result<Finished>;
 
     /// Gives a turn back: pending again, due after `delay`, unclaimed. `ask` is recorded first. With `spent`, one failed

@@ -153,6 +153,7 @@ impl Stage {
             uid: user.into(),
             turn: TurnId::generate(),
             verdict: None,
+            dropped: None,
             max_pending: 10,
             overflow: Overflow::Notice,
             incoming: Incoming {

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use rusqlite::params;
 
 use crate::contract::store::{Contacts, NewEvent, Result, StoreError};
-use crate::model::outbound::Target;
 use crate::model::{ChannelId, Contact, ContactId, ContactKey, Mode, uid};
 use crate::stores::sqlite::SqliteStore;
+use crate::stores::sqlite::gone;
 use crate::stores::sqlite::rows::{self, contact_columns};
 use crate::stores::sqlite::tx::{Tx, first};
 
@@ -27,6 +27,7 @@ pub(super) fn see(
     target: &str,
 ) -> Result<Contact> {
     let (sender, to) = (&event.incoming.sender, &event.incoming.target);
+    gone::heard_from(tx, channel, &event.incoming)?;
     let Some(mut contact) = known else { return create(tx, channel, event, target) };
     let renamed = sender.nickname.is_some() && sender.nickname.as_deref() != contact.nickname.as_deref();
     let speaks = contact.lang.is_none() && sender.lang.is_some();
@@ -78,34 +79,6 @@ fn create(tx: &Tx<'_>, channel: i64, event: &NewEvent, target: &str) -> Result<C
         target: to.clone(),
         noticed: None,
     })
-}
-
-/// The chat `from` of a channel goes on as `to`: contacts, open turns and what is not rendered yet follow.
-pub(super) fn migrate(tx: &Tx<'_>, channel: i64, from: &str, to: &Target) -> Result<()> {
-    let target = rows::to_json(to)?;
-    let mut statement =
-        tx.conn.prepare_cached("SELECT id, key FROM contacts WHERE channel = ?1 AND target_key = ?2")?;
-    let mut found = statement.query(params![channel, from])?;
-    let mut contacts = Vec::new();
-    while let Some(row) = found.next()? {
-        contacts.push((row.get::<_, i64>(0)?, ContactKey::from_stored(&row.get::<_, String>(1)?)));
-    }
-    for (id, key) in contacts {
-        tx.run("UPDATE contacts SET target_key = ?2, target = ?3 WHERE id = ?1", params![id, &*to.key, target])?;
-        tx.run(
-            "UPDATE turns INDEXED BY turns_open SET target = ?2 WHERE contact = ?1 AND state < 2",
-            params![id, target],
-        )?;
-        // A contact that the new chat has made already keeps its own conversation.
-        if let Some(moved) = key.moved(from, &to.key) {
-            tx.run("UPDATE OR IGNORE contacts SET key = ?2 WHERE id = ?1", params![id, moved.as_str()])?;
-        }
-    }
-    tx.run(
-        "UPDATE unrendered SET target = ?3 WHERE channel = ?1 AND target ->> '$.key' = ?2",
-        params![channel, from, target],
-    )?;
-    Ok(())
 }
 
 #[async_trait]

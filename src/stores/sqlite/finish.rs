@@ -11,6 +11,7 @@ use crate::model::clock::millis;
 use crate::model::outbound::{Lane, OutboundAction, Rendered, Target};
 use crate::model::turn::{Outcome, TurnView};
 use crate::model::{ChannelId, Contact, ContactId, TurnId};
+use crate::stores::sqlite::gone;
 use crate::stores::sqlite::hold::{Hold, owned, record_ask};
 use crate::stores::sqlite::intake::refer;
 use crate::stores::sqlite::rows::{self, json, to_json};
@@ -61,7 +62,8 @@ impl Prepared {
             return Ok((Vec::new(), false));
         }
         let target: Target = json(&hold.target)?;
-        let mut claim = end.claim_first && hold.lives && !is_open(tx, hold.channel, &target.key)?;
+        let is_gone = gone::is_gone(tx, hold.channel, &target.key)?;
+        let mut claim = end.claim_first && hold.lives && !is_gone && !is_open(tx, hold.channel, &target.key)?;
         let place = Place {
             channel: hold.channel,
             channel_name: &hold.channel_name,
@@ -81,6 +83,9 @@ impl Prepared {
                 first_claimed |= claimed.is_some();
                 rows.push(insert_row(tx, &place, n, (part, said.calls.len()), call, claimed)?);
             }
+        }
+        if is_gone {
+            gone::refuse_rows(tx, hold.channel, &std::mem::take(&mut rows))?;
         }
         Ok((rows, first_claimed))
     }

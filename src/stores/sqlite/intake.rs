@@ -9,11 +9,13 @@ use rusqlite::params;
 use crate::contract::store::{Accepted, Intake, NewEvent, Result};
 use crate::model::capabilities::Overflow;
 use crate::model::clock::millis;
-use crate::model::inbound::{InboundEvent, MediaPlace, Message};
+use crate::model::inbound::{InboundEvent, LateEdit, MediaPlace, Message};
 use crate::model::turn::{Outcome, Reason, Turn, TurnEvent, TurnState, TurnView};
-use crate::model::{Contact, EventKey, MediaId, Timestamp, TurnId};
+use crate::model::{Contact, EventKey, MediaId, Target, Timestamp, TurnId};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::contacts;
+use crate::stores::sqlite::gone;
+use crate::stores::sqlite::moves;
 use crate::stores::sqlite::rows::{json, to_json};
 use crate::stores::sqlite::tx::{Effect, Tx, first};
 
@@ -88,13 +90,31 @@ fn accept(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<Accepted> {
     let contact = contacts::find(tx, channel, &event.contact)?;
     let contact_id = contact.as_ref().map(|contact| contact.id.0);
 
-    if let InboundEvent::Edit { of, message } = &event.incoming.event {
-        let edited = known_untouched(tx, channel, of, contact_id)?;
+    if let Some(reason) = event.dropped {
         let contact = contacts::see(tx, channel, contact, event, &prepared.target)?;
-        return match edited {
-            Some(edited) => replace(tx, channel, prepared, &contact, &edited, message),
-            None => end(tx, channel, prepared, &contact, Reason::EditedTooLate),
-        };
+        return end(tx, channel, prepared, &contact, reason);
+    }
+    match &event.incoming.event {
+        InboundEvent::Membership { .. } if gone::shuts_out(&event.incoming.event) => {
+            let contact = contacts::see(tx, channel, contact, event, &prepared.target)?;
+            return leave(tx, channel, prepared, &contact);
+        }
+        InboundEvent::Migration { to } => {
+            let contact = contacts::see(tx, channel, contact, event, &prepared.target)?;
+            return migrate(tx, channel, prepared, &contact, to);
+        }
+        InboundEvent::Edit { of, message, late } => match edited(tx, channel, of, contact_id, message)? {
+            Edited::Untouched(edited) => {
+                let contact = contacts::see(tx, channel, contact, event, &prepared.target)?;
+                return replace(tx, channel, prepared, &contact, &edited, message);
+            }
+            Edited::Begun if *late == LateEdit::Ask => {}
+            Edited::Begun | Edited::NotOurs => {
+                let contact = contacts::see(tx, channel, contact, event, &prepared.target)?;
+                return end(tx, channel, prepared, &contact, Reason::EditedTooLate);
+            }
+        },
+        _ => {}
     }
     if event.verdict.is_none()
         && let Some(contact_id) = contact_id
@@ -122,8 +142,55 @@ fn accept(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<Accepted> {
     }
 }
 
-fn known_untouched(tx: &Tx<'_>, channel: i64, of: &EventKey, contact: Option<i64>) -> Result<Option<Known>> {
-    Ok(known(tx, channel, of)?.filter(|known| known.untouched && contact.is_some() && known.contact == contact))
+/// What an edit is about.
+enum Edited {
+    /// Something that nobody has begun to work on.
+    Untouched(Known),
+    Begun,
+    /// Nothing that is known (it may be from before the bot was there), another's words, or no change: a platform reports
+    /// an edit as well when a link has got its preview.
+    NotOurs,
+}
+
+fn edited(tx: &Tx<'_>, channel: i64, of: &EventKey, contact: Option<i64>, message: &Message) -> Result<Edited> {
+    let own = known(tx, channel, of)?.filter(|known| contact.is_some() && known.contact == contact);
+    let Some(known) = own else { return Ok(Edited::NotOurs) };
+    if known.untouched {
+        return Ok(Edited::Untouched(known));
+    }
+    let body = tx.first("SELECT body FROM journal WHERE n = ?1", [known.n], |row| Ok(row.get::<_, Option<String>>(0)?))?;
+    let same = match body.flatten().map(|body| json(&body)).transpose()? {
+        Some(InboundEvent::Message(said)) => {
+            said.text == message.text
+                && said.media.iter().map(|media| media.kind).eq(message.media.iter().map(|media| media.kind))
+        }
+        _ => false,
+    };
+    Ok(if same { Edited::NotOurs } else { Edited::Begun })
+}
+
+/// The bot was shut out of the event's target.
+fn leave(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact) -> Result<Accepted> {
+    let event = &prepared.event;
+    end(tx, channel, prepared, contact, Reason::NoAnswerNeeded)?;
+    let target = Arc::clone(&event.incoming.target.key);
+    gone::leave(tx, channel, &target, Reason::TargetGone.as_str())?;
+    Ok(Accepted::Left { turn: event.turn, target })
+}
+
+/// The event's target goes on elsewhere.
+fn migrate(
+    tx: &mut Tx<'_>,
+    channel: i64,
+    prepared: &Prepared,
+    contact: &Contact,
+    to: &Target,
+) -> Result<Accepted> {
+    let event = &prepared.event;
+    end(tx, channel, prepared, contact, Reason::NoAnswerNeeded)?;
+    let from = Arc::clone(&event.incoming.target.key);
+    let contacts = moves::migrate(tx, channel, &from, to)?;
+    Ok(Accepted::Moved { turn: event.turn, from, to: to.clone(), contacts })
 }
 
 struct Held {
@@ -158,7 +225,7 @@ fn join(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact, h
         params![held.seq, incoming.addressed, due_at],
     )?;
     record(tx, channel, prepared, contact, held.seq)?;
-    Ok(Accepted::Joined { turn: held.id, seq: held.seq, due_in: Timestamp(due_at).since(tx.now) })
+    Ok(Accepted::Joined { turn: held.id, contact: contact.id, seq: held.seq, due_in: Timestamp(due_at).since(tx.now) })
 }
 
 fn replace(
@@ -190,7 +257,7 @@ fn replace(
             prepared.event.incoming.note
         ],
     )?;
-    Ok(Accepted::Replaced { turn: id, seq: edited.turn })
+    Ok(Accepted::Replaced { turn: id, contact: contact.id, seq: edited.turn })
 }
 
 /// Records the event in a turn that has ended at once.
@@ -283,11 +350,14 @@ fn open_turn(
 /// Writes the event into the journal.
 fn record(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact, turn: i64) -> Result<()> {
     let incoming = &prepared.event.incoming;
+    // What nobody will read is not kept: only that it was there.
+    let body = prepared.event.dropped.is_none().then_some(&prepared.body);
     let n = tx.insert(
         "INSERT INTO journal (contact, turn, at, kind, channel, key, note, body) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7)",
-        params![contact.id.0, turn, tx.now.0, channel, incoming.key.as_str(), incoming.note, prepared.body],
+        params![contact.id.0, turn, tx.now.0, channel, incoming.key.as_str(), incoming.note, body],
     )?;
-    if let InboundEvent::Message(message) | InboundEvent::Edit { message, .. } = &incoming.event {
+    if body.is_some()
+        && let InboundEvent::Message(message) | InboundEvent::Edit { message, .. } = &incoming.event {
         refer(tx, n, stored_media(message))?;
     }
     tx.effect(Effect::Said(contact.id, n));

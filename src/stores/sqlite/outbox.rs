@@ -11,6 +11,7 @@ use crate::model::outbound::{Announcement, Lane, Rendered, Target};
 use crate::model::{ChannelId, ContactId};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::finish::{Place, insert_row, record_action};
+use crate::stores::sqlite::gone;
 use crate::stores::sqlite::nudges::{self, Nudge};
 use crate::stores::sqlite::rows::limit_of;
 use crate::stores::sqlite::rows::{self, json, select_outbox, to_json};
@@ -140,11 +141,14 @@ fn enqueue(
         return Ok(false);
     }
     let contact = only_contact(tx, channel, &announcement.target)?;
+    let is_gone = delivery == Delivery::Push && gone::is_gone(tx, channel, &announcement.target.key)?;
     let mut last = None;
     for (action, body) in announcement.actions.iter().zip(bodies) {
         let n = record_action(tx, channel, contact, None, action, body)?;
         last = Some(n);
-        if delivery == Delivery::Push {
+        if is_gone {
+            gone::refuse_spoken(tx, channel, n, (&announcement.target, target), announcement.lane)?;
+        } else if delivery == Delivery::Push {
             tx.run(
                 "INSERT INTO unrendered (action, channel, target, lane) VALUES (?1, ?2, ?3, ?4)",
                 params![n, channel, target, announcement.lane.as_number()],

@@ -73,7 +73,7 @@ fn read(conn: &Connection, db: &Path) -> Result<i32> {
             return Err(unusable(db, &format!("is damaged: {verdict}"), RESTORE));
         }
     } else {
-        for table in ["names", "contacts", "turns", "asks", "journal", "outbox", "kv", "leases", "media"] {
+        for table in ["names", "contacts", "turns", "asks", "journal", "outbox", "kv", "leases", "media", "gone"] {
             conn.prepare(&format!("SELECT 1 FROM {table} LIMIT 1"))?.exists([])?;
         }
     }

@@ -4,8 +4,9 @@ use rusqlite::params;
 
 use crate::contract::store::{ClaimToken, OutboxRow, Result, SendFinished, SendResult, StoreError};
 use crate::model::clock::millis;
-use crate::model::outbound::{Rendered, Target};
-use crate::stores::sqlite::contacts;
+use crate::model::outbound::Rendered;
+use crate::stores::sqlite::gone;
+use crate::stores::sqlite::moves;
 use crate::stores::sqlite::rows::{self, has_fallback, select_outbox, to_json};
 use crate::stores::sqlite::tx::Tx;
 use crate::stores::sqlite::work;
@@ -72,14 +73,11 @@ pub(super) fn finish(
             }
         }
         SendResult::Dead { reason, error } => work::bury_row(tx, seq, reason, error)?,
-        SendResult::TargetGone { reason } => {
-            tx.run(
-                "UPDATE outbox INDEXED BY outbox_open SET state = 4, claim = NULL, reason = ?3, ended_at = ?4
-                 WHERE channel = ?1 AND target_key = ?2 AND state < 2",
-                params![sending.channel, sending.target_key, reason, tx.now.0],
-            )?;
+        SendResult::TargetGone { reason } => gone::leave(tx, sending.channel, &sending.target_key, reason)?,
+        SendResult::Migrated { to } => {
+            tx.run("UPDATE outbox SET state = 0, claim = NULL, due_at = ?2 WHERE seq = ?1", params![seq, tx.now.0])?;
+            finished.moved = moves::migrate(tx, sending.channel, &sending.target_key, to)?;
         }
-        SendResult::Migrated { to } => migrate(tx, seq, &sending, to)?,
     }
     if let Some(next) = next {
         finished.next_claimed = matches!(claim_row(tx, next, claim)?, Claimed::Yes);
@@ -100,15 +98,6 @@ fn become_notice(tx: &Tx<'_>, seq: i64, notice: &Rendered) -> Result<OutboxRow> 
     )?;
     let row = tx.first(SQL, [seq], |row| rows::outbox(row, tx.now))?;
     row.ok_or_else(|| StoreError::Corrupt(format!("outbox row {seq} has gone")))
-}
-
-fn migrate(tx: &Tx<'_>, seq: i64, sending: &Sending, to: &Target) -> Result<()> {
-    tx.run("UPDATE outbox SET state = 0, claim = NULL, due_at = ?2 WHERE seq = ?1", params![seq, tx.now.0])?;
-    tx.run(
-        "UPDATE outbox INDEXED BY outbox_open SET target_key = ?3, target = ?4 WHERE channel = ?1 AND target_key = ?2 AND state < 2",
-        params![sending.channel, sending.target_key, &*to.key, to_json(to)?],
-    )?;
-    contacts::migrate(tx, sending.channel, &sending.target_key, to)
 }
 
 pub(super) enum Claimed {

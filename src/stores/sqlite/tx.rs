@@ -7,7 +7,7 @@ use rusqlite::{Connection, Params, Row};
 
 use crate::contract::store::Result;
 use crate::model::turn::TurnView;
-use crate::model::{ContactId, Timestamp, TurnId};
+use crate::model::{ChannelId, ContactId, Timestamp, TurnId};
 
 /// Told to this process once the change is on disk.
 #[derive(Clone, Debug)]
@@ -16,6 +16,12 @@ pub(super) enum Effect {
     Ended(Arc<TurnView>),
     /// The contact's journal has grown up to this number.
     Said(ContactId, i64),
+    /// So many turns and calls have ended because their target is gone.
+    Gone {
+        channel: ChannelId,
+        turns: usize,
+        calls: usize,
+    },
 }
 
 /// What a change works with: the open transaction.

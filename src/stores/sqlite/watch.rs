@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use crate::contract::store::TurnWatch;
-use crate::model::turn::TurnView;
+use crate::model::turn::{Outcome, Reason, TurnView};
 use crate::model::{ContactId, TurnId};
 use crate::stores::sqlite::reader::Readers;
 use crate::stores::sqlite::rows;
@@ -52,6 +52,7 @@ impl Registry {
                         let _ = waiter.sender.send(Arc::clone(&view));
                     }
                 }
+                Effect::Gone { channel, turns, calls } => count_gone(channel.as_str(), turns as u64, calls as u64),
                 Effect::Said(contact, n) => {
                     if let Some(sender) = state.contacts.get(&contact)
                         && sender.send(n).is_err()
@@ -89,6 +90,19 @@ impl Registry {
             state.tidy_at = state.contacts.len() * 2;
         }
         state.contacts.entry(contact).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+}
+
+/// Turns and calls that ended with their target are the store's to count: nobody else sees them end.
+fn count_gone(channel: &str, turns: u64, calls: u64) {
+    let (outcome, reason) = (Outcome::Dropped(Reason::TargetGone).as_str(), Reason::TargetGone.as_str());
+    if turns > 0 {
+        metrics::counter!("bridge_turns_total", "channel" => channel.to_owned(), "outcome" => outcome, "reason" => reason)
+            .increment(turns);
+    }
+    if calls > 0 {
+        metrics::counter!("bridge_sends_dropped_total", "channel" => channel.to_owned(), "reason" => reason)
+            .increment(calls);
     }
 }
 

@@ -139,3 +139,16 @@ fn what_is_shown_names_each_origin() {
     assert!(shown.parse::<toml::Table>().is_ok(), "{shown}");
     insta::assert_snapshot!(case.plain(shown));
 }
+
+#[test]
+fn ids_of_the_platform_are_numbers_or_text() {
+    let lists = "access = { allow_chats = [-1001234567890, \"@club\"], admins = [7], admin_commands = [\"reset\"] }\n";
+    let case =
+        Case::new(&format!("{GOOD}{lists}")).env("CAIGUNN_BRIDGE__CHANNELS__POST__ACCESS__ALLOW_USERS", "42, @ann");
+    let access = case.good().config.channels["post"].access.clone();
+    let ids = |list: &[caigunn_bridge::config::Id]| list.iter().map(|id| id.0.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&access.allow_chats), ["-1001234567890", "@club"]);
+    assert_eq!(ids(&access.allow_users), ["42", "@ann"]);
+    assert_eq!(ids(&access.admins), ["7"]);
+    assert_eq!(access.admin_commands, [caigunn_bridge::model::commands::Command::Reset]);
+}

@@ -145,3 +145,10 @@ fn risky_settings_are_warnings() {
     let shown: Vec<_> = case.good().warnings.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(case.plain(shown.join("\n")));
 }
+
+#[test]
+fn access() {
+    insta::assert_snapshot!(said(&format!(
+        "{GOOD}access.admin_commands = [\"rest\", \"start\"]\naccess.allow_chats = [1.5, true, \"\"]\naccess.deny_users = 7\naccess.alow_users = []\n"
+    )));
+}

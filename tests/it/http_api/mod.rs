@@ -1,5 +1,6 @@
 //! `docs/http-api.md`, point by point, against a running bridge.
 
+mod access;
 mod clients;
 mod conversations;
 mod errors;

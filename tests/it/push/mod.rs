@@ -1,6 +1,7 @@
 //! A channel that pushes, from the platform's update to the platform's receipt: everything that the pulled HTTP channel has
 //! no use for. [`pager`] is the channel, and an example of how to write one; [`platform`] is what it talks to.
 
+mod access;
 mod delivery;
 mod doubt;
 mod intake;
@@ -11,6 +12,7 @@ mod pacing;
 mod pager;
 mod platform;
 mod speaking;
+mod standing;
 
 use std::sync::Arc;
 

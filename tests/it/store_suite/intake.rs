@@ -5,7 +5,7 @@ use std::time::Duration;
 use caigunn_bridge::contract::store::{Accepted, NewEvent, Utterance};
 use caigunn_bridge::model::capabilities::Overflow;
 use caigunn_bridge::model::turn::{Outcome, Reason, TurnState};
-use caigunn_bridge::model::{InboundEvent, Lang, Message, Target};
+use caigunn_bridge::model::{InboundEvent, Lang, LateEdit, Message, Target};
 
 use super::{StoreFactory, World, channel, contact_key, event, key, opened, secs, text};
 
@@ -110,7 +110,7 @@ pub(crate) async fn members_of_a_group_join_a_held_turn<F: StoreFactory>() {
     second.incoming.addressed = true;
     let joined = w.accept(second).await;
     assert!(
-        matches!(joined, Accepted::Joined { turn: id, seq, due_in } if id == turn.id && seq == turn.seq && due_in == secs(10)),
+        matches!(joined, Accepted::Joined { turn: id, seq, due_in, .. } if id == turn.id && seq == turn.seq && due_in == secs(10)),
         "{joined:?}"
     );
     // A shorter hold does not shorten it.
@@ -149,7 +149,8 @@ pub(crate) async fn a_member_that_comes_late_opens_a_turn<F: StoreFactory>() {
 
 fn edit(user: &str, key: &str, of: &str) -> NewEvent {
     let mut event = event(user, key);
-    event.incoming.event = InboundEvent::Edit { of: of.into(), message: Message::text(format!("{of} as edited")) };
+    let message = Message::text(format!("{of} as edited"));
+    event.incoming.event = InboundEvent::Edit { of: of.into(), message, late: LateEdit::Ignore };
     event
 }
 
@@ -157,7 +158,10 @@ pub(crate) async fn an_edit_replaces_what_nobody_has_begun<F: StoreFactory>() {
     let w = World::<F>::new().await;
     let (turn, contact) = w.say("ann", "1").await;
     let edited = w.accept(edit("ann", "1e", "1")).await;
-    assert!(matches!(edited, Accepted::Replaced { turn: id, seq } if id == turn.id && seq == turn.seq), "{edited:?}");
+    assert!(
+        matches!(edited, Accepted::Replaced { turn: id, seq, .. } if id == turn.id && seq == turn.seq),
+        "{edited:?}"
+    );
     let (now, _) = w.store.turn(turn.seq).await.unwrap().unwrap();
     assert_eq!((now.version, now.events.len()), (1, 1));
     assert_eq!(now.events[0].event, text("1 as edited"));

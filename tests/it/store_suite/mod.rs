@@ -5,6 +5,7 @@ pub(crate) mod claims;
 pub(crate) mod intake;
 pub(crate) mod outbox;
 pub(crate) mod spoken;
+pub(crate) mod standing;
 pub(crate) mod sweep;
 pub(crate) mod turns;
 pub(crate) mod upkeep;
@@ -91,6 +92,7 @@ pub(crate) fn event(user: &str, key: &str) -> NewEvent {
         },
         turn: TurnId::generate(),
         verdict: None,
+        dropped: None,
         max_pending: 20,
         overflow: Overflow::Notice,
     }
@@ -279,6 +281,13 @@ macro_rules! store_suite {
             spoken::an_announcement_is_made_once
             spoken::rendering_twice_changes_nothing
             spoken::pull_announcements_are_read_from_the_journal
+            standing::who_is_not_let_in_is_known_by_the_key_alone
+            standing::whoever_shuts_the_bot_out_ends_what_waits
+            standing::what_is_committed_for_a_target_that_is_gone_ends_at_once
+            standing::a_target_that_is_heard_from_is_there_again
+            standing::a_chat_that_moves_takes_everything_along
+            standing::a_chat_that_has_its_own_conversation_keeps_it
+            standing::an_edit_that_comes_too_late_is_asked_again_if_so_wished
             sweep::bodies_then_keys_are_forgotten
             sweep::open_work_is_never_touched
             sweep::numbers_are_not_given_twice

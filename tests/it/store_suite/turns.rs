@@ -10,7 +10,7 @@ use caigunn_bridge::contract::store::{
 use caigunn_bridge::model::capabilities::Delivery;
 use caigunn_bridge::model::inbound::{MediaKind, MediaPlace, MediaRef};
 use caigunn_bridge::model::turn::{AskState, Outcome, Reason, TurnEvent, TurnState};
-use caigunn_bridge::model::{InboundEvent, Lang, Message, OutboundAction};
+use caigunn_bridge::model::{InboundEvent, Lang, LateEdit, Message, OutboundAction};
 
 use super::{StoreFactory, World, assert_lease_lost, event, opened, said, secs};
 
@@ -230,7 +230,8 @@ pub(crate) async fn an_edit_wins_over_a_fetch<F: StoreFactory>() {
     remote.incoming.event = picture(MediaPlace::Remote("file-1".into()));
     let (turn, _) = opened(w.accept(remote).await);
     let mut edit = event("ann", "1e");
-    edit.incoming.event = InboundEvent::Edit { of: "1".into(), message: Message::text("no picture after all") };
+    let message = Message::text("no picture after all");
+    edit.incoming.event = InboundEvent::Edit { of: "1".into(), message, late: LateEdit::Ignore };
     assert!(matches!(w.accept(edit).await, Accepted::Replaced { .. }));
     let fetched = TurnEvent { key: "1".into(), event: picture(MediaPlace::Absent) };
     w.store.put_event(turn.seq, &fetched).await.unwrap();

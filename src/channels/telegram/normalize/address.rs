@@ -73,7 +73,7 @@ enum Place {
 fn place(message: &Message, rules: &Rules) -> Place {
     match (message.chat.kind, rules.groups) {
         (ChatKind::Private | ChatKind::Channel, _) => Place::Always,
-        _ if rules.always_in.contains(&message.chat.id) => Place::Always,
+        _ if rules.is_always_in(message.chat.id) => Place::Always,
         (_, Groups::Always) => Place::Always,
         (_, Groups::Addressed) => Place::Addressed,
         (_, Groups::Never) => Place::Never,

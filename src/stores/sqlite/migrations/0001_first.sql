@@ -179,6 +179,14 @@ CREATE TABLE media_refs (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX media_refs_entry ON media_refs (entry);
 
+-- Targets that the bot may not write to, until something comes from there.
+CREATE TABLE gone (
+    channel    INTEGER NOT NULL REFERENCES names (id),
+    target_key TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (channel, target_key)
+) STRICT, WITHOUT ROWID;
+
 -- What another process (the command line) changed and the daemon must look at. kind: 0 a turn to work on, 1 an outbox row
 -- to send, 2 a turn that ended.
 CREATE TABLE nudges (

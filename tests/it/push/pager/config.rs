@@ -29,6 +29,9 @@ pub(crate) struct PagerConfig {
     /// How long an album is held for its further members.
     #[serde(default = "default_album")]
     pub(crate) album: HumanDuration,
+    /// Whether a message that is edited after it was asked is asked again.
+    #[serde(default)]
+    pub(crate) late_edits: bool,
     /// For how long the platform knows a repeated send by its nonce; 0 = it does not.
     #[serde(default = "zero")]
     pub(crate) nonce_window: HumanDuration,

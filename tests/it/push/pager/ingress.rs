@@ -15,7 +15,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::normalize::{self, Update};
+use super::normalize::{self, How, Update};
 use super::{Pager, ids};
 
 pub(super) fn ingress(channel: Arc<Pager>) -> Ingress {
@@ -78,8 +78,8 @@ impl Listener for Poll {
             context.state.set(ChannelState::Connected);
             let Some(last) = page.updates.last().map(|update| update.id.to_string()) else { continue };
             let now = context.clock.now();
-            let album = *channel.config.album;
-            let events = page.updates.into_iter().filter_map(|update| normalize::event(update, now, album)).collect();
+            let how = How { now, album: *channel.config.album, late_edits: channel.config.late_edits };
+            let events = page.updates.into_iter().filter_map(|update| normalize::event(update, &how)).collect();
             // Events and cursor in one commit. When it fails, nothing is stored, and the same page is asked for again.
             let accepted = context.inbox.accept(events, Some((source.clone(), last.clone()))).await;
             accepted.map_err(|error| format!("what came in cannot be stored: {error}"))?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use caigunn_bridge::model::commands::Command;
 use caigunn_bridge::model::inbound::{MediaPlace, Membership};
-use caigunn_bridge::model::{InboundEvent, Incoming, Lang, MediaKind, MediaRef, Message, Sender, Timestamp};
+use caigunn_bridge::model::{InboundEvent, Incoming, Lang, LateEdit, MediaKind, MediaRef, Message, Sender, Timestamp};
 use serde::Deserialize;
 
 use super::ids;
@@ -16,6 +16,9 @@ pub(super) struct Update {
     chat: String,
     #[serde(default)]
     group: bool,
+    /// The group's name.
+    #[serde(default)]
+    title: Option<String>,
     from: Person,
     #[serde(flatten)]
     what: What,
@@ -44,8 +47,17 @@ enum What {
     },
     Joined {
         at: u64,
+        /// Whether whoever added the bot expects it to greet.
+        #[serde(default)]
+        welcome: bool,
     },
     Removed {
+        at: u64,
+    },
+    Blocked {
+        at: u64,
+    },
+    Unblocked {
         at: u64,
     },
     Moved {
@@ -80,9 +92,19 @@ struct File {
     bytes: Option<u64>,
 }
 
-/// The event of an update; `None` for a kind of update that nothing is known about. `album`: how long albums are held.
-pub(super) fn event(update: Update, now: Timestamp, album: Duration) -> Option<Incoming> {
-    let Update { id: _, chat, group, from, what, reply } = update;
+/// What a translation needs to know beside the update.
+pub(super) struct How {
+    pub(super) now: Timestamp,
+    /// How long albums are held.
+    pub(super) album: Duration,
+    /// Whether an edit that comes too late is asked again.
+    pub(super) late_edits: bool,
+}
+
+/// The event of an update; `None` for a kind of update that nothing is known about.
+pub(super) fn event(update: Update, how: &How) -> Option<Incoming> {
+    let How { now, album, late_edits } = *how;
+    let Update { id: _, chat, group, title, from, what, reply } = update;
     let reply = reply.as_ref().map(|(token, valid)| (token.as_str(), Duration::from_millis(*valid)));
     let target = ids::target(&chat, reply, now);
     let mut incoming = Incoming {
@@ -93,6 +115,7 @@ pub(super) fn event(update: Update, now: Timestamp, album: Duration) -> Option<I
             chat: Some(chat.clone()),
             user: Some(from.id),
             nickname: from.name,
+            title,
             lang: from.lang.as_deref().and_then(Lang::from_tag),
             ..Sender::default()
         },
@@ -115,12 +138,25 @@ pub(super) fn event(update: Update, now: Timestamp, album: Duration) -> Option<I
             incoming.key = ids::edit(&chat, &written.message, revision);
             incoming.addressed = !group || written.mention;
             let of = ids::message(&chat, &written.message);
-            incoming.event = InboundEvent::Edit { of, message: message(written) };
+            let late = if late_edits { LateEdit::Ask } else { LateEdit::Ignore };
+            incoming.event = InboundEvent::Edit { of, message: message(written), late };
         }
-        What::Joined { at } => incoming.key = ids::happening(&chat, &format!("joined:{at}")),
+        What::Joined { at, welcome } => {
+            incoming.key = ids::happening(&chat, &format!("joined:{at}"));
+            incoming.addressed = welcome;
+        }
         What::Removed { at } => {
             incoming.key = ids::happening(&chat, &format!("removed:{at}"));
             incoming.event = InboundEvent::Membership { change: Membership::Removed };
+        }
+        What::Blocked { at } => {
+            incoming.key = ids::happening(&chat, &format!("blocked:{at}"));
+            incoming.event = InboundEvent::Membership { change: Membership::Blocked };
+        }
+        What::Unblocked { at } => {
+            incoming.key = ids::happening(&chat, &format!("unblocked:{at}"));
+            incoming.addressed = false;
+            incoming.event = InboundEvent::Membership { change: Membership::Unblocked };
         }
         What::Moved { to } => {
             incoming.key = ids::happening(&chat, &format!("moved:{to}"));
@@ -172,7 +208,8 @@ mod tests {
         for (key, value) in rest.as_object().unwrap() {
             update.as_object_mut().unwrap().entry(key.clone()).or_insert(value.clone());
         }
-        super::event(serde_json::from_value(update).unwrap(), Timestamp(0), Duration::from_secs(1))
+        let how = super::How { now: Timestamp(0), album: Duration::from_secs(1), late_edits: false };
+        super::event(serde_json::from_value(update).unwrap(), &how)
     }
 
     #[test]

@@ -1,0 +1,52 @@
+//! A chat that goes on elsewhere, with everything that belongs to it.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+
+use crate::contract::store::Result;
+use crate::model::outbound::Target;
+use crate::model::{Contact, ContactKey};
+use crate::stores::sqlite::gone;
+use crate::stores::sqlite::rows;
+use crate::stores::sqlite::tx::Tx;
+
+/// The chat `from` of a channel goes on as `to`: contacts, open turns, rows and what is not rendered yet follow. Answers with
+/// the contacts as they now stand. A second time there is nothing left to move.
+pub(super) fn migrate(tx: &Tx<'_>, channel: i64, from: &str, to: &Target) -> Result<Vec<Arc<Contact>>> {
+    let target = rows::to_json(to)?;
+    // There is news from both.
+    gone::forget(tx, channel, from)?;
+    gone::forget(tx, channel, &to.key)?;
+    const CONTACTS: &str = "SELECT id, key FROM contacts WHERE channel = ?1 AND target_key = ?2";
+    let (contacts, _) = rows::all(tx.conn, CONTACTS, params![channel, from], |row| {
+        Ok((row.get::<_, i64>(0)?, ContactKey::from_stored(&row.get::<_, String>(1)?)))
+    })?;
+    for (id, key) in &contacts {
+        tx.run("UPDATE contacts SET target_key = ?2, target = ?3 WHERE id = ?1", params![id, &*to.key, target])?;
+        // A contact that the new chat has made already keeps its own conversation.
+        if let Some(moved) = key.moved(from, &to.key) {
+            tx.run("UPDATE OR IGNORE contacts SET key = ?2 WHERE id = ?1", params![id, moved.as_str()])?;
+        }
+    }
+    // By the turn's own target: a contact may have been seen elsewhere since.
+    tx.run(
+        "UPDATE turns INDEXED BY turns_open SET target = ?3
+         WHERE state < 2 AND channel = ?1 AND target ->> '$.key' = ?2",
+        params![channel, from, target],
+    )?;
+    tx.run(
+        "UPDATE unrendered SET target = ?3 WHERE channel = ?1 AND target ->> '$.key' = ?2",
+        params![channel, from, target],
+    )?;
+    tx.run(
+        "UPDATE outbox INDEXED BY outbox_open SET target_key = ?3, target = ?4
+         WHERE channel = ?1 AND target_key = ?2 AND state < 2",
+        params![channel, from, &*to.key, target],
+    )?;
+    let mut moved = Vec::with_capacity(contacts.len());
+    for (id, _) in contacts {
+        moved.extend(rows::contact_by_id(tx.conn, id)?);
+    }
+    Ok(moved)
+}
