@@ -43,7 +43,7 @@ impl World {
         Self::with(id, |setup| setup).await
     }
 
-    /// The same with other keys; [`World::key`] names them.
+    /// The same with other keys: `CHANNELS__<ID>__<KEY>`.
     async fn with(id: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
         Self::on(Platform::start().await, id, change).await
     }
@@ -54,6 +54,22 @@ impl World {
         let setup = keys(id, &platform).iter().fold(setup, |setup, (key, value)| setup.set(key, value));
         let bridge = change(setup).start().await;
         Self { platform, bridge, id: id.to_owned() }
+    }
+
+    /// The same by webhook: Telegram is told a public address, and reaches the bridge where it is.
+    async fn by_webhook(id: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
+        let key = |key: &str| format!("CHANNELS__{}__{key}", id.to_uppercase());
+        let public =
+            |setup: Setup| setup.set(&key("RECEIVE"), "webhook").set(&key("WEBHOOK_URL"), "https://bot.example.com");
+        let world = Self::with(id, |setup| change(public(setup))).await;
+        world.platform.webhook_goes_to(&world.bridge.url(""));
+        world
+    }
+
+    /// Starts the bridge again, with keys changed; it listens elsewhere then.
+    async fn starts_again(&mut self, changes: &[(&str, &str)]) {
+        self.bridge.start_again(changes).await;
+        self.platform.webhook_goes_to(&self.bridge.url(""));
     }
 
     /// Waits until a chat has got so many messages, and answers their texts.

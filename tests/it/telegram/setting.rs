@@ -43,6 +43,14 @@ async fn a_bridge_starts_with_a_telegram_channel() {
 }
 
 #[tokio::test]
+async fn a_bridge_starts_with_a_webhook() {
+    let mut world = World::by_webhook("tg_setting_hook", |setup| setup).await;
+    world.starts_again(&[]).await;
+    world.rests().await;
+    world.bridge.stop().await;
+}
+
+#[tokio::test]
 async fn the_binary_starts_with_a_telegram_channel() {
     let outside = Outside::new(SandboxOptions::default()).await;
     let daemon = outside.start().await;

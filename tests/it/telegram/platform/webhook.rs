@@ -155,10 +155,9 @@ async fn deliver(shared: Arc<Shared>, client: reqwest::Client, id: i64, json: St
             request = request.header("X-Telegram-Bot-Api-Secret-Token", secret);
         }
         let at = Instant::now();
-        let (status, error) = match request.send().await {
+        let (status, error) = match send(request, &url).await {
             Ok(answer) => (answer.status().as_u16(), format!("Wrong response from the webhook: {}", answer.status())),
-            Err(error) if error.is_timeout() => (0, TIMED_OUT.to_owned()),
-            Err(_) => (0, "Connection refused".to_owned()),
+            Err(error) => (0, error.to_owned()),
         };
         if shared.lock().tried(Delivery { update: id, url, secret: webhook.secret, status, at }, error) {
             break;
@@ -168,6 +167,15 @@ async fn deliver(shared: Arc<Shared>, client: reqwest::Client, id: i64, json: St
     }
     shared.lock().lets_go(id);
     shared.changed.notify_waiters();
+}
+
+/// Tests never leave this machine: whoever else a webhook names is not there.
+async fn send(request: reqwest::RequestBuilder, url: &str) -> Result<reqwest::Response, &'static str> {
+    if !url.starts_with("http://127.0.0.1:") {
+        return Err("Failed to resolve host");
+    }
+    let refused = |error: reqwest::Error| if error.is_timeout() { TIMED_OUT } else { "Connection refused" };
+    request.send().await.map_err(refused)
 }
 
 impl Inner {

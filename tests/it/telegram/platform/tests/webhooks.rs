@@ -22,6 +22,8 @@ type Got = (Option<String>, i64);
 struct Receiver {
     got: Arc<Mutex<Vec<Got>>>,
     refusals: Arc<Mutex<u32>>,
+    /// How many are held up at once, and were at most.
+    busy: Arc<Mutex<(u32, u32)>>,
 }
 
 impl Receiver {
@@ -36,6 +38,12 @@ impl Receiver {
 }
 
 async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: axum::Json<Value>) -> StatusCode {
+    {
+        let mut busy = receiver.busy.lock().unwrap();
+        *busy = (busy.0 + 1, busy.1.max(busy.0 + 1));
+    }
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    receiver.busy.lock().unwrap().0 -= 1;
     let mut refusals = receiver.refusals.lock().unwrap();
     if *refusals > 0 {
         *refusals -= 1;
@@ -74,6 +82,22 @@ async fn updates_are_delivered_in_order_until_they_are_taken() {
     assert!(info["last_error_date"].is_i64());
     assert_eq!((bot.platform.webhook_sets(), bot.platform.drops()), (1, 0));
     bot.clean();
+}
+
+#[tokio::test]
+async fn so_many_deliveries_are_open_at_once() {
+    let (bot, receiver) = (Bot::new().await, Receiver::default());
+    let (base, _stop) = receiver.start().await;
+    for text in ["one", "two", "three", "four", "five", "six"] {
+        bot.platform.says(7, 7, text);
+    }
+    bot.ok("setWebhook", json!({ "url": "https://bot.example.com/tg/hook", "max_connections": 3 })).await;
+    until("nobody is there", async || bot.platform.deliveries().len() >= 3).await;
+    assert_eq!((bot.platform.deliveries()[0].status, bot.platform.pending()), (0, 6));
+    bot.platform.webhook_goes_to(&base);
+    until("all are delivered", async || bot.platform.pending() == 0).await;
+    let (most, got) = (receiver.busy.lock().unwrap().1, receiver.got.lock().unwrap().len());
+    assert!((1..=3).contains(&most) && got == 6, "{most} at once, {got} in all");
 }
 
 #[tokio::test]
