@@ -19,3 +19,4 @@ mod secrets;
 mod sqlite;
 mod store_suite;
 mod support;
+mod telegram;
