@@ -1,3 +1,4 @@
 //! The Telegram channel.
 
 pub(crate) mod html;
+mod render;
