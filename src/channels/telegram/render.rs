@@ -1,8 +1,9 @@
 //! From an action to single calls. Pure: no clock, no store, no address.
 //!
-//! In flow order: [`markdown`] reads the model's Markdown into a [`document`] (with [`latex`], [`link`] and [`table`]), [`split`]
+//! In flow order: [`markdown`] reads the model's Markdown into a [`document`] (with [`cjk`], [`latex`], [`link`] and [`table`]), [`split`]
 //! cuts it into messages, [`html`] writes each of them.
 
+mod cjk;
 mod document;
 mod html;
 mod latex;
@@ -106,6 +107,8 @@ fn is_simple(text: &str) -> bool {
         .all(|line| !line.starts_with([' ', '-', '+', '=', ':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']))
         && !text.contains("\n\n\n")
         && !text.contains(" \n")
+        // Telegram deletes them; read as Markdown they are line breaks.
+        && !text.contains(['\u{2028}', '\u{2029}'])
 }
 
 /// Makes rows; the reply goes to the first of them.

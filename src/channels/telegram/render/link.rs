@@ -2,7 +2,7 @@
 
 /// What is to be done with the destination of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Link<'a> {
+pub(super) enum Destination<'a> {
     /// Telegram takes it.
     Link,
     /// It is to be read beside the label: Telegram drops links that it does not take without a word.
@@ -16,21 +16,21 @@ const MAX_URL: usize = 2048;
 
 /// After what tdlib's `LinkManager::check_link` takes, a little stricter. `mailto:` is not among it: it would be read as an
 /// http URL with a user's name; an address as text is found by every client.
-pub(super) fn judge(url: &str) -> Link<'_> {
+pub(super) fn judge(url: &str) -> Destination<'_> {
     let text = url.trim();
     if text.is_empty() || text.starts_with('#') {
-        return Link::Nowhere;
+        return Destination::Nowhere;
     }
-    let Some((scheme, rest)) = text.split_once(':') else { return Link::Text(text) };
+    let Some((scheme, rest)) = text.split_once(':') else { return Destination::Text(text) };
     let good = url.len() <= MAX_URL && !url.contains(|c: char| c.is_whitespace() || c.is_control());
     let rest = rest.strip_prefix("//");
     match (scheme.to_ascii_lowercase().as_str(), rest) {
-        ("http" | "https", Some(rest)) if good && is_host(rest) => Link::Link,
+        ("http" | "https", Some(rest)) if good && is_host(rest) => Destination::Link,
         ("tg", Some(rest)) if good && rest.starts_with(|c: char| c.is_ascii_alphabetic()) && is_name(rest) => {
-            Link::Link
+            Destination::Link
         }
-        ("mailto", None) => Link::Text(text["mailto:".len()..].split('?').next().unwrap_or_default()),
-        _ => Link::Text(text),
+        ("mailto", None) => Destination::Text(text["mailto:".len()..].split('?').next().unwrap_or_default()),
+        _ => Destination::Text(text),
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn what_telegram_takes_is_a_link() {
         for url in ["https://a.example/x?y=1#z", "HTTP://例子.測試", "http://a.b:8080", "tg://user?id=42"] {
-            assert_eq!(judge(url), Link::Link, "{url}");
+            assert_eq!(judge(url), Destination::Link, "{url}");
         }
         for url in [
             "http://localhost:8080/",
@@ -73,12 +73,12 @@ mod tests {
             "https://u@a.b",
             "tg:resolve",
         ] {
-            assert_eq!(judge(url), Link::Text(url), "{url}");
+            assert_eq!(judge(url), Destination::Text(url), "{url}");
         }
-        assert_eq!(judge("mailto:a@b.c?subject=x"), Link::Text("a@b.c"));
-        assert_eq!(judge("#part"), Link::Nowhere);
-        assert_eq!(judge(" "), Link::Nowhere);
+        assert_eq!(judge("mailto:a@b.c?subject=x"), Destination::Text("a@b.c"));
+        assert_eq!(judge("#part"), Destination::Nowhere);
+        assert_eq!(judge(" "), Destination::Nowhere);
         let long = format!("https://a.b/{}", "x".repeat(MAX_URL));
-        assert_eq!(judge(&long), Link::Text(&long));
+        assert_eq!(judge(&long), Destination::Text(&long));
     }
 }

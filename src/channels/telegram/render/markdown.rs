@@ -1,12 +1,18 @@
 //! Reads the model's Markdown (CommonMark with tables, strikethrough and task lists) into a document.
 
+mod links;
+mod tables;
+
+use std::borrow::Cow;
 use std::ops::Range;
 
-use pulldown_cmark::{Alignment, CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use crate::channels::telegram::render::document::{BOLD, CODE, Document, ITALIC, Look, STRIKE, Strand};
-use crate::channels::telegram::render::link::{self, Link};
-use crate::channels::telegram::render::{html, latex, table};
+use crate::channels::telegram::render::cjk::{self, JOINER};
+use crate::channels::telegram::render::document::{BOLD, CODE, Document, ITALIC, Look, STRIKE};
+use crate::channels::telegram::render::latex;
+use crate::channels::telegram::render::markdown::links::Anchor;
+use crate::channels::telegram::render::markdown::tables::Table;
 
 /// Lists that are nested deeper look like this one.
 const MAX_DEPTH: usize = 8;
@@ -15,7 +21,10 @@ const RULE: &str = "———";
 
 pub(super) fn document(source: &str) -> Document {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let joined = cjk::joined(source);
+    let source = &*joined;
     let mut reader = Reader { source, formulas: latex::formulas(source), ..Reader::default() };
+    reader.joined = matches!(joined, Cow::Owned(_)) || source.contains(JOINER);
     reader.document.strand.text.reserve(source.len());
     for (event, range) in Parser::new_ext(source, options).into_offset_iter() {
         reader.event(event, range);
@@ -40,27 +49,11 @@ enum Marker {
     Task(bool),
 }
 
-/// A link whose end has not come yet.
-#[derive(Debug)]
-struct Anchor<'a> {
-    url: CowStr<'a>,
-    start: usize,
-    /// Whether it is a link of its own: not within another one, and to somewhere that Telegram links to.
-    linked: bool,
-    nested: bool,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    alignments: Vec<Alignment>,
-    rows: Vec<Vec<Strand>>,
-    /// The text before the table, while a cell is read.
-    outer: Option<Strand>,
-}
-
 #[derive(Debug, Default)]
 struct Reader<'a> {
     source: &'a str,
+    /// Whether there are joiners in it.
+    joined: bool,
     formulas: Vec<Range<usize>>,
     document: Document,
     gap: Gap,
@@ -257,7 +250,11 @@ impl<'a> Reader<'a> {
     }
 
     fn push(&mut self, text: &str, look: Look) {
-        self.document.strand.push(text, look);
+        if self.joined && text.contains(JOINER) {
+            self.document.strand.push(&text.replace(JOINER, ""), look);
+        } else {
+            self.document.strand.push(text, look);
+        }
     }
 
     fn marked(&self) -> Look {
@@ -365,42 +362,6 @@ impl<'a> Reader<'a> {
         self.look.block = self.document.languages.len() as u32;
     }
 
-    fn anchor(&mut self, url: CowStr<'a>) {
-        self.open_line();
-        let nested = !self.anchors.is_empty();
-        let linked = !nested && link::judge(&url) == Link::Link;
-        if linked {
-            self.document.links.push(url.to_string());
-            self.look.link = self.document.links.len() as u32;
-        }
-        self.anchors.push(Anchor { url, start: self.document.text().len(), linked, nested });
-    }
-
-    fn end_anchor(&mut self) {
-        let Some(Anchor { url, start, linked, nested }) = self.anchors.pop() else { return };
-        let label = &self.document.text()[start..];
-        let (blank, same) = (label.trim().is_empty(), label == &*url);
-        if nested {
-            return;
-        }
-        if linked && blank {
-            self.push(&url, self.marked());
-        }
-        let id = std::mem::take(&mut self.look.link);
-        if linked && (same || blank) {
-            // Clients link a URL that is written out by themselves.
-            self.document.strand.unlink(id);
-        }
-        if !linked && let Link::Text(url) = link::judge(&url) {
-            let said = self.document.text()[start..].trim() == url;
-            if blank {
-                self.push(url, self.marked());
-            } else if !said {
-                self.push(&format!(" ({url})"), self.marked());
-            }
-        }
-    }
-
     /// HTML of the model's: shown as it is, but for line breaks and comments.
     fn markup(&mut self, html: &str) {
         let mut rest = html;
@@ -421,46 +382,6 @@ impl<'a> Reader<'a> {
             rest = &tag[end..];
         }
         self.text(rest);
-    }
-
-    fn end_table(&mut self) {
-        let Some(Table { alignments, rows, .. }) = self.table.take() else { return };
-        let cell = |cell: &Strand| html::plain(&self.document, cell, 0..cell.text.len()).trim().to_owned();
-        let plain: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-        match table::aligned(&plain, &alignments) {
-            Some(text) => {
-                self.begin_code(None);
-                self.text(&text);
-                self.look.block = 0;
-            }
-            None => self.list(&rows, &plain),
-        }
-        self.gap = Gap::Blank;
-    }
-
-    /// A table as a list: each row under its first cell, each further cell after the name of its column.
-    fn list(&mut self, rows: &[Vec<Strand>], plain: &[Vec<String>]) {
-        let Some((header, body)) = rows.split_first() else { return };
-        let rows = if body.is_empty() { std::slice::from_ref(header) } else { body };
-        for row in rows {
-            for (column, cell) in row.iter().enumerate().filter(|(_, cell)| !cell.text.trim().is_empty()) {
-                let name = plain[0].get(column).map_or("", String::as_str);
-                if column > 0 {
-                    self.gap = self.gap.max(Gap::Line);
-                    self.text("• ");
-                    if !name.is_empty() && !body.is_empty() {
-                        self.text(&format!("{name}: "));
-                    }
-                }
-                let bold = if column == 0 { BOLD } else { 0 };
-                self.open_line();
-                for (text, look) in cell.within(0..cell.text.len(), 0) {
-                    let marks = if look.marks == CODE { CODE } else { look.marks | bold };
-                    self.document.strand.push(text, Look { marks, quote: self.look.quote, ..look });
-                }
-            }
-            self.gap = Gap::Blank;
-        }
     }
 }
 

@@ -210,7 +210,7 @@ fn holds(markdown: &str) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 300,
+        cases: 150,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(4096),
         ..ProptestConfig::default()
