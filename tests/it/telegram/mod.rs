@@ -1,8 +1,10 @@
 //! The Telegram channel, from Telegram's update to Telegram's receipt. [`platform`] is the Bot API it talks to, [`html`] how
 //! Telegram reads what it sends.
 
+mod answers;
 pub(crate) mod html;
 mod platform;
+mod render;
 mod setting;
 
 use std::sync::Arc;
