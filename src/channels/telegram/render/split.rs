@@ -67,8 +67,7 @@ fn begin(strand: &Strand, cut: usize, first: usize) -> usize {
         let whole = code == 0 || code > cut || text[..code].ends_with('\n');
         start = line.or(whole.then_some(code)).unwrap_or(start);
     }
-    // A space can be the base of a combining mark.
-    if start > cut && !is_boundary(text, start) { start - 1 } else { start }
+    start
 }
 
 /// The furthest that a message which begins at `start` can reach.

@@ -3,6 +3,7 @@
 use pulldown_cmark::CowStr;
 
 use crate::channels::telegram::render::cjk::JOINER;
+use crate::channels::telegram::render::document::is_blank;
 use crate::channels::telegram::render::link::{self, Destination};
 use crate::channels::telegram::render::markdown::Reader;
 
@@ -32,7 +33,7 @@ impl<'a> Reader<'a> {
     pub(super) fn end_anchor(&mut self) {
         let Some(Anchor { url, start, linked, nested }) = self.anchors.pop() else { return };
         let label = &self.document.text()[start..];
-        let (blank, same) = (label.trim().is_empty(), label == &*url);
+        let (blank, same) = (is_blank(label), label == &*url);
         if nested {
             return;
         }
