@@ -3,7 +3,7 @@
 pub(crate) mod echo;
 pub(crate) mod server;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::child::{self, Bridge, Process};
 use crate::{Plan, median};
@@ -65,7 +65,8 @@ pub(crate) async fn run(plan: &Plan) -> Result<()> {
         row("bridge", &bridges, format!("{commits:>14.2}   {ratio:.0} % ({:.0}–{:.0})", low * 100.0, high * 100.0));
     }
     stub.get("/stub/1000").await?;
-    let took: f64 = for_bridge.get("/bench/burst/50/10").await?.parse()?;
+    let told = for_bridge.get("/bench/burst/50/10").await?;
+    let Ok(took) = told.parse::<f64>() else { bail!("{told}") };
     stub.get("/stub/0").await?;
     println!(
         "  500 messages in 50 chats at once, backend 1 s: all answered after {:.2} s (10 s is ideal)",
@@ -101,8 +102,8 @@ async fn round(server: &Process, process: &Process, chats: usize, length: std::t
     let before = process.cpu();
     let told = server.get(&format!("/bench/flow/{chats}/{}", length.as_millis())).await?;
     let used = process.cpu().zip(before).map_or(f64::NAN, |(after, before)| after - before);
-    let figures: Vec<f64> = told.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    let [answers, seconds, p50, p99] = figures[..] else { anyhow::bail!("{told}") };
+    let figures: Vec<f64> = told.split_whitespace().map_while(|figure| figure.parse().ok()).collect();
+    let [answers, seconds, p50, p99] = figures[..] else { bail!("{told}") };
     ensure!(answers > 0.0, "nothing was answered");
     let round = Round { rate: answers / seconds, p50: p50 / 1000.0, p99: p99 / 1000.0 };
     Ok((round, used / answers * 1e6))

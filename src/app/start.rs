@@ -120,7 +120,7 @@ impl App {
             deliver: &deliver,
             history: opened.bots.clone(),
             clock: &clock,
-        texts: Arc::new(rules::texts(config)),
+            texts: Arc::new(rules::texts(config)),
             stop: &stop,
         };
         let mut units = self.units(&parts, loaded, &opened.broken);

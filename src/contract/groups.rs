@@ -26,13 +26,7 @@ impl<T: Copy> Groups<T> {
     }
 
     /// What was decided for the group, or what is decided now.
-    pub(crate) fn decided(
-        &mut self,
-        contact: &ContactKey,
-        group: &str,
-        now: Instant,
-        decide: impl FnOnce() -> T,
-    ) -> T {
+    pub(crate) fn decided(&mut self, contact: &ContactKey, group: &str, now: Instant, decide: impl FnOnce() -> T) -> T {
         if self.young.len() >= MANY || now.duration_since(self.since) >= WHILE {
             self.old = std::mem::take(&mut self.young);
             self.since = now;

@@ -16,6 +16,12 @@ use crate::wire::whole;
 
 pub(crate) const TOKEN: &str = "42:0123456789012345678901234567890123";
 
+/// No chat has the bot's own number.
+const FIRST_CHAT: i64 = 1_000;
+
+/// How long the last answers may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 #[derive(Default)]
 struct Server {
     /// Numbered by their place beyond what was acknowledged.
@@ -148,14 +154,18 @@ impl Server {
         let mut next = || words.next().context("a number")?.parse::<u64>().context("a number");
         let (chats, more) = (next()?, next()?);
         self.answered.borrow_mut().clear();
+        self.open.borrow_mut().clear();
         let began = Instant::now();
         self.until.set(flow.then(|| began + Duration::from_millis(more)));
         for _ in 0..if flow { 1 } else { more } {
             for chat in 1..=chats {
-                self.write(i64::try_from(chat)?);
+                self.write(FIRST_CHAT + i64::try_from(chat)?);
             }
         }
-        self.done.notified().await;
+        if tokio::time::timeout(PATIENCE + Duration::from_millis(more), self.done.notified()).await.is_err() {
+            let open: usize = self.open.borrow().values().map(VecDeque::len).sum();
+            return Ok(format!("{open} messages were never answered"));
+        }
         let took = began.elapsed();
         if !flow {
             return Ok(took.as_millis().to_string());

@@ -226,7 +226,13 @@ fn sender(message: &Message, rules: &Rules) -> Result<Sender, &'static str> {
 /// The chat itself, where nobody in particular speaks.
 fn chat_itself(chat: &Chat) -> Sender {
     let id = chat.id.to_string();
-    Sender { chat: Some(id.clone()), user: Some(id), nickname: chat.title.clone(), title: chat.title.clone(), ..Sender::default() }
+    Sender {
+        chat: Some(id.clone()),
+        user: Some(id),
+        nickname: chat.title.clone(),
+        title: chat.title.clone(),
+        ..Sender::default()
+    }
 }
 
 /// A group became a supergroup. Each of the two chats says so, in its own words.

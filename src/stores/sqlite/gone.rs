@@ -82,13 +82,7 @@ fn open_turns(tx: &Tx<'_>, channel: i64, key: &str) -> Result<Vec<(i64, TurnId)>
 }
 
 /// Leaves a trace of an action that was never rendered.
-fn end_unrendered(
-    tx: &Tx<'_>,
-    channel: i64,
-    action: i64,
-    (key, target): (&str, &str),
-    lane: i64,
-) -> Result<()> {
+fn end_unrendered(tx: &Tx<'_>, channel: i64, action: i64, (key, target): (&str, &str), lane: i64) -> Result<()> {
     tx.run(
         "INSERT INTO outbox (channel, action, part, parts, target_key, target, lane, payload, scopes, state, queued_at, due_at,
                              reason, ended_at)

@@ -158,7 +158,8 @@ fn edited(tx: &Tx<'_>, channel: i64, of: &EventKey, contact: Option<i64>, messag
     if known.untouched {
         return Ok(Edited::Untouched(known));
     }
-    let body = tx.first("SELECT body FROM journal WHERE n = ?1", [known.n], |row| Ok(row.get::<_, Option<String>>(0)?))?;
+    let body =
+        tx.first("SELECT body FROM journal WHERE n = ?1", [known.n], |row| Ok(row.get::<_, Option<String>>(0)?))?;
     let same = match body.flatten().map(|body| json(&body)).transpose()? {
         Some(InboundEvent::Message(said)) => {
             said.text == message.text
@@ -179,13 +180,7 @@ fn leave(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact) 
 }
 
 /// The event's target goes on elsewhere.
-fn migrate(
-    tx: &mut Tx<'_>,
-    channel: i64,
-    prepared: &Prepared,
-    contact: &Contact,
-    to: &Target,
-) -> Result<Accepted> {
+fn migrate(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact, to: &Target) -> Result<Accepted> {
     let event = &prepared.event;
     end(tx, channel, prepared, contact, Reason::NoAnswerNeeded)?;
     let from = Arc::clone(&event.incoming.target.key);
@@ -357,7 +352,8 @@ fn record(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact,
         params![contact.id.0, turn, tx.now.0, channel, incoming.key.as_str(), incoming.note, body],
     )?;
     if body.is_some()
-        && let InboundEvent::Message(message) | InboundEvent::Edit { message, .. } = &incoming.event {
+        && let InboundEvent::Message(message) | InboundEvent::Edit { message, .. } = &incoming.event
+    {
         refer(tx, n, stored_media(message))?;
     }
     tx.effect(Effect::Said(contact.id, n));
