@@ -26,20 +26,19 @@ impl<T: Copy> Groups<T> {
     }
 
     /// What was decided for the group, or what is decided now.
-    pub(crate) fn decided(
-        &mut self,
-        contact: &ContactKey,
-        group: &str,
-        now: Instant,
-        decide: impl FnOnce() -> T,
-    ) -> T {
+    pub(crate) fn decided(&mut self, contact: &ContactKey, group: &str, now: Instant, decide: impl FnOnce() -> T) -> T {
         if self.young.len() >= MANY || now.duration_since(self.since) >= WHILE {
             self.old = std::mem::take(&mut self.young);
             self.since = now;
         }
+        let known = self.known(contact, group);
+        known.unwrap_or_else(|| *self.young.entry((contact.clone(), group.to_owned())).or_insert_with(decide))
+    }
+
+    /// What was decided for the group, if that is remembered.
+    pub(crate) fn known(&self, contact: &ContactKey, group: &str) -> Option<T> {
         let key = (contact.clone(), group.to_owned());
-        let known = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
-        known.unwrap_or_else(|| *self.young.entry(key).or_insert_with(decide))
+        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
     }
 }
 
