@@ -64,6 +64,12 @@ pub struct Update<'a> {
     pub my_chat_member: Option<&'a RawValue>,
 }
 
+/// The number of an update that cannot be read.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Number {
+    pub update_id: i64,
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Message {
     pub message_id: i32,

@@ -2,6 +2,7 @@
 //! Telegram reads what it sends.
 
 mod answers;
+mod changeover;
 pub(crate) mod html;
 mod platform;
 mod render;
