@@ -4,6 +4,7 @@
 mod answers;
 mod changeover;
 pub(crate) mod html;
+mod mistakes;
 mod platform;
 mod render;
 mod setting;
