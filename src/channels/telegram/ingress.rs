@@ -120,7 +120,7 @@ impl Telegram {
             CallError::Refused { code: 409, description, .. } => {
                 // Two pollers of one bot cut each other off; hot attempts would keep the other one from working as well.
                 let hint = format!(
-                    "{description}. Another program uses this bot's token: stop it, or give this bridge a bot of its own"
+                    "{description}. Another program (or another channel) uses this bot's token: stop it, or give this channel a bot of its own"
                 );
                 state.set(ChannelState::Conflict { hint });
                 Duration::from_secs(5)
