@@ -181,11 +181,12 @@ impl Telegram {
             return true;
         }
         let known = self.context.store.get(KV, &self.webhook_key()).await;
-        matches!(known, Ok(Some(known)) if known == url)
+        matches!(known, Ok(Some(known)) if known.lines().any(|known| known == url))
     }
 
-    pub(super) async fn remember_webhook(&self, url: &str) -> Result<(), StoreError> {
-        self.context.store.put(KV, &self.webhook_key(), url).await
+    /// `replaced` is our own as well: it is still set if setting the new one fails.
+    pub(super) async fn remember_webhook(&self, url: &str, replaced: &str) -> Result<(), StoreError> {
+        self.context.store.put(KV, &self.webhook_key(), format!("{url}\n{replaced}").trim_end()).await
     }
 
     fn webhook_key(&self) -> String {

@@ -46,3 +46,26 @@ async fn what_is_delivered_again_uses_up_no_rate() {
     assert_eq!(world.gets(ANN, 2).await[1], "Turn 2: you said \"Tea?\"");
     world.rests().await;
 }
+
+#[tokio::test]
+async fn a_webhook_moves_to_another_address_though_the_first_attempt_fails() {
+    let mut world = World::by_webhook("tg_moves_hook", |setup| setup).await;
+    world.platform.says(ANN, ANN, "Hello");
+    world.gets(ANN, 1).await;
+    world.platform.fails("setWebhook", None, Fault::Reset, 1);
+    world.starts_again(&[("CHANNELS__TG_MOVES_HOOK__WEBHOOK_URL", "https://chat.example.com")]).await;
+    super::until("the webhook is set again", async || world.platform.attempts("setWebhook").len() >= 3).await;
+    world.platform.says(ANN, ANN, "Tea?");
+    world.gets(ANN, 2).await;
+}
+
+#[tokio::test]
+async fn polls_that_are_not_to_be_held_are_no_hot_loop() {
+    let world = World::with("tg_unheld", |setup| setup.set("CHANNELS__TG_UNHELD__POLL_TIMEOUT", "0s")).await;
+    world.platform.says(ANN, ANN, "Hello");
+    world.gets(ANN, 1).await;
+    let before = world.platform.attempts("getUpdates").len();
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let after = world.platform.attempts("getUpdates").len();
+    assert!(after - before <= 4, "{before} to {after}");
+}

@@ -140,8 +140,8 @@ impl Polling<'_> {
         if updates.is_empty() {
             // Whatever the offset named is acknowledged and gone by now.
             self.offset = None;
-            // A server that does not hold the poll is not asked in a hot loop.
-            return Ok(hold.saturating_sub(asked.elapsed()).min(UNHELD));
+            // A server that does not hold the poll, or is not to, is not asked in a hot loop.
+            return Ok(hold.max(UNHELD).saturating_sub(asked.elapsed()).min(UNHELD));
         }
         let raw: Vec<&RawValue> = updates.iter().map(|raw| &**raw).collect();
         let batch = channel.read(&raw, &rules);

@@ -129,7 +129,7 @@ impl Telegram {
         let foreign_secret =
             failure.is_some() && info.last_error_message.as_ref().is_some_and(|why| why.contains("401"));
         if !self.set.load(Ordering::Relaxed) || foreign_secret || !self.is_as_wanted(&info, &url) {
-            self.set_webhook(&url).await?;
+            self.set_webhook(&url, &info.url).await?;
             self.set.store(true, Ordering::Relaxed);
         }
         state.beat();
@@ -151,13 +151,13 @@ impl Telegram {
             && info.allowed_updates.iter().cloned().collect::<BTreeSet<_>>() == wanted
     }
 
-    async fn set_webhook(&self, url: &str) -> Result<(), Duration> {
+    async fn set_webhook(&self, url: &str, replaced: &str) -> Result<(), Duration> {
         let parsed = url.parse().map_err(|_| {
             self.context.state.set(ChannelState::BadConfig { why: "`webhook_url` is no URL".to_owned() });
             LONGEST_PAUSE
         })?;
         // Before it is set: what we are about to do must be known as our own after a crash.
-        self.remember_webhook(url).await.map_err(|error| {
+        self.remember_webhook(url, replaced).await.map_err(|error| {
             tracing::warn!(channel = %self.context.id, %error, "the webhook cannot be remembered now");
             PAUSE
         })?;
