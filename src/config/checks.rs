@@ -124,6 +124,17 @@ fn warnings(validator: &mut Validator<'_>, tree: &Value) {
     if entries(tree, "channels").next().is_none() {
         warn(path(["channels"]), "is empty: nobody can reach a bot", "`config example` shows one");
     }
+    for (id, channel) in entries(tree, "channels") {
+        for (key, list) in channel.get("access").and_then(Value::as_object).into_iter().flatten() {
+            let mut names = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let odd = |name: &&str| name.trim_start().starts_with(['@', '[']);
+            if let Some(name) = names.find(odd) {
+                let reason = format!("lists {}, which looks like no id", quote(name));
+                let hint = "ids are what the platform counts by, not names; in a variable they stand side by side: 7,8";
+                warn(path(["channels", id, "access", key]), &reason, hint);
+            }
+        }
+    }
     for (name, account) in entries(tree, "accounts") {
         if !account.contains_key("access_token") {
             warn(

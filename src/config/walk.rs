@@ -259,6 +259,9 @@ fn type_hint(schema: &Value, given: &Value) -> Option<String> {
     match (text(schema, "type"), given) {
         ("string", Value::Number(_) | Value::Bool(_)) => Some(example_of(schema)),
         ("integer" | "number" | "boolean", Value::String(_)) => Some("without quotes".into()),
+        ("array", Value::String(_) | Value::Number(_) | Value::Bool(_)) => {
+            Some("in brackets, even when it is one: […]".into())
+        }
         _ => None,
     }
 }

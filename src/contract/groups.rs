@@ -31,9 +31,14 @@ impl<T: Copy> Groups<T> {
             self.old = std::mem::take(&mut self.young);
             self.since = now;
         }
+        let known = self.known(contact, group);
+        known.unwrap_or_else(|| *self.young.entry((contact.clone(), group.to_owned())).or_insert_with(decide))
+    }
+
+    /// What was decided for the group, if that is remembered.
+    pub(crate) fn known(&self, contact: &ContactKey, group: &str) -> Option<T> {
         let key = (contact.clone(), group.to_owned());
-        let known = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
-        known.unwrap_or_else(|| *self.young.entry(key).or_insert_with(decide))
+        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
     }
 }
 

@@ -128,6 +128,8 @@ struct Inner {
     limiter: Option<DefaultKeyedRateLimiter<ContactKey>>,
     /// An album is one message for the limiter, and shares its fate.
     groups: Mutex<Groups<Option<Duration>>>,
+    /// Events that the limiter has let in. When their commit fails they come again, and are not counted twice.
+    let_in: Mutex<Groups<()>>,
     events: AtomicU32,
 }
 
@@ -160,8 +162,8 @@ impl InboxWriter {
     pub fn new(rules: InboxRules, store: Arc<dyn Store>, wake: WakeSender) -> Self {
         let limiter =
             rules.rate.map(|(per_minute, burst)| RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst)));
-        let groups = Mutex::new(Groups::new(Instant::now()));
-        Self(Arc::new(Inner { rules, store, wake, limiter, groups, events: AtomicU32::new(0) }))
+        let (groups, let_in) = (Mutex::new(Groups::new(Instant::now())), Mutex::new(Groups::new(Instant::now())));
+        Self(Arc::new(Inner { rules, store, wake, limiter, groups, let_in, events: AtomicU32::new(0) }))
     }
 
     pub fn channel(&self) -> &ChannelId {
@@ -185,7 +187,11 @@ impl InboxWriter {
         // then the dispatcher must be woken.
         let inbox = self.clone();
         let accepting = tokio::spawn(async move { inbox.accept_now(events, cursor).await });
-        accepting.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+        accepting.await.unwrap_or_else(|error| {
+            // A panic is about these events, and would come again with them.
+            let kind = if error.is_panic() { StoreError::Corrupt } else { StoreError::Unavailable };
+            Err(kind(error.to_string()))
+        })
     }
 
     async fn accept_now(&self, events: Vec<Incoming>, cursor: Option<(String, String)>) -> Result<Vec<Receipt>> {
@@ -349,8 +355,9 @@ impl InboxWriter {
         }
     }
 
-    /// How long the contact must wait, if it writes faster than its rate. Only what asks for an answer counts: talk among
-    /// people uses nobody's rate up. Of a group only its first member counts, and the others share its fate.
+    /// How long the contact must wait, if it writes faster than its rate. Only what asks for an answer counts, and once: talk
+    /// among people uses nobody's rate up, nor does what is delivered again. Of a group only its first member counts, and the
+    /// others share its fate.
     fn over_rate(&self, contact: &ContactKey, incoming: &Incoming) -> Option<Duration> {
         use InboundEvent::{Command, Edit, Interaction, Message};
         let asks = match &incoming.event {
@@ -362,7 +369,18 @@ impl InboxWriter {
             return None;
         }
         match &incoming.group {
-            None => self.use_rate(contact),
+            None => {
+                let mut let_in = self.0.let_in.lock().unwrap_or_else(PoisonError::into_inner);
+                let (key, now) = (incoming.key.as_str(), Instant::now());
+                if let_in.known(contact, key).is_some() {
+                    return None;
+                }
+                let wait = self.use_rate(contact);
+                if wait.is_none() {
+                    let_in.decided(contact, key, now, || ());
+                }
+                wait
+            }
             Some(group) => {
                 let mut groups = self.0.groups.lock().unwrap_or_else(PoisonError::into_inner);
                 groups.decided(contact, group, Instant::now(), || self.use_rate(contact))

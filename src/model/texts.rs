@@ -91,7 +91,7 @@ texts! {
     CommandReset = "command_reset", "start a new conversation", "開始新的對話";
     CommandHistory = "command_history", "the last messages of this conversation", "顯示這段對話最近的訊息";
     CommandLang = "command_lang", "the language of my notices", "設定通知的語言";
-    CommandId = "command_id", "your id, for support", "顯示您的識別碼，以便支援人員協助";
+    CommandId = "command_id", "your id, for support", "顯示您的識別碼，供客服人員查詢";
     ResetDone = "reset_done", "Done: this is a new conversation.", "好的，已經開始新的對話。";
     LangSet = "lang_set", "I will use English for notices.", "之後的通知會使用繁體中文。";
     LangChoices = "lang_choices", "Choose one: /lang en or /lang zh-TW", "請選擇：/lang en 或 /lang zh-TW";
@@ -101,6 +101,8 @@ texts! {
         "目前無法讀取歷史訊息，請稍後再試。";
     /// `{id}` is the contact's uid.
     IdIs = "id_is", "Your id is {id}", "您的識別碼是 {id}";
+    /// Below it, where the platform has chats: `{chat}` is the number that `access` and the like go by.
+    ChatIs = "chat_is", "This chat has the number {chat}", "這個聊天室的編號是 {chat}";
     TooManyPending = "too_many_pending",
         "That is a lot at once: I have not read your latest messages. Please wait for my answers, then send them again.",
         "訊息有點多，最新的幾則我還沒有讀到。請等我回覆之後再傳一次。";

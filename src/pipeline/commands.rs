@@ -1,9 +1,10 @@
 //! Carries a command of a chat user out.
 
 use crate::contract::store::ContactChange;
+use crate::model::capabilities::Delivery;
 use crate::model::commands::{self, Command};
 use crate::model::texts::Text;
-use crate::model::{Contact, Lang};
+use crate::model::{Contact, Lang, Target};
 use crate::pipeline::history::newest;
 use crate::pipeline::shared::{ChannelEntry, Shared};
 
@@ -20,6 +21,7 @@ pub(crate) async fn run(
     shared: &Shared,
     entry: &ChannelEntry,
     contact: &Contact,
+    target: &Target,
     command: Command,
     args: &str,
 ) -> Done {
@@ -41,7 +43,12 @@ pub(crate) async fn run(
             None => say(Text::LangChoices),
         },
         Command::Id => {
-            let text = shared.text(lang, Text::IdIs).replace("{id}", &contact.uid());
+            let mut text = shared.text(lang, Text::IdIs).replace("{id}", &contact.uid());
+            let chat = shared.text(lang, Text::ChatIs);
+            if entry.channel.capabilities().delivery == Delivery::Push && !chat.is_empty() {
+                text.push('\n');
+                text.push_str(&chat.replace("{chat}", &target.key));
+            }
             Done { text, change: ContactChange::default() }
         }
         Command::Start => welcome(shared, lang),

@@ -155,7 +155,7 @@ impl Deliver {
         }
         if let Some(Claimed { row, slot }) = claimed {
             drop(slot);
-            self.hand_back(shared, &row).await;
+            self.hand_back(shared, row.seq).await;
         }
         // Stopping: what is left is in the store.
         self.state().lanes.abandon(key);

@@ -78,8 +78,13 @@ impl Deliver {
             let Some(finished) = self.patiently(finish).await else { return Carried::ENDED };
             match result {
                 SendResult::Sent { .. } | SendResult::Dead { .. } => {
-                    let next =
-                        next.filter(|_| finished.next_claimed).and_then(|seq| self.state().lanes.pop_if(key, seq));
+                    let Some(seq) = next.filter(|_| finished.next_claimed) else { return Carried::ENDED };
+                    let next = self.state().lanes.pop_if(key, seq);
+                    if next.is_none() {
+                        // Its target has moved meanwhile, and memory has forgotten the row: claimed, it would be passed by.
+                        self.hand_back(shared, seq).await;
+                        self.fall_behind(seq - 1);
+                    }
                     return Carried::Ended { next: next.map(|row| Claimed { row, slot }) };
                 }
                 SendResult::Plain => {
@@ -132,10 +137,10 @@ impl Deliver {
     }
 
     /// Gives a claimed row back that was not sent, so that nobody takes it for an open send.
-    pub(super) async fn hand_back(&self, shared: &Shared, row: &OutboxRow) {
-        let error = "the bridge was stopping".to_owned();
+    pub(super) async fn hand_back(&self, shared: &Shared, seq: i64) {
+        let error = "it was claimed and not sent".to_owned();
         let unsent = SendResult::Wait { delay: Duration::ZERO, error };
-        self.patiently(|| shared.store.finish_send(row.seq, shared.claim, unsent.clone(), None)).await;
+        self.patiently(|| shared.store.finish_send(seq, shared.claim, unsent.clone(), None)).await;
     }
 
     /// Repeats a change of the store until it is made; `None` when the row is no longer ours.

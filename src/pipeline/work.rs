@@ -78,7 +78,7 @@ impl Work<'_> {
                     return self.finish(turn, &contact, None, Outcome::Explained(reason), None).await;
                 }
                 Step::Command(command, args) => {
-                    let done = commands::run(shared, &self.entry, &contact, command, &args).await;
+                    let done = commands::run(shared, &self.entry, &contact, &turn.target, command, &args).await;
                     return self.speak(turn, &contact, done).await;
                 }
                 Step::Welcome => {

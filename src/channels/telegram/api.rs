@@ -108,9 +108,9 @@ impl Api {
             // Whether a call may be repeated is for the pipeline to say.
             .retry(retry::never());
         if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(Proxy::all(proxy.expose()).map_err(|error| self.lost(error))?);
+            builder = builder.proxy(Proxy::all(proxy.expose()).map_err(|error| self.unmade(&error))?);
         }
-        builder.build().map_err(|error| self.lost(error))
+        builder.build().map_err(|error| self.unmade(&error))
     }
 
     /// The client of all calls but polling; made when it is first needed.
@@ -182,6 +182,11 @@ impl Api {
             Ok(_) => Err(CallError::Odd { status, what: "no result".to_owned() }),
             Err(error) => Err(CallError::Odd { status, what: error.to_string() }),
         }
+    }
+
+    /// There is no client to make a call with.
+    fn unmade(&self, error: &reqwest::Error) -> CallError {
+        CallError::Connect(self.scrubbed(error.to_string()))
     }
 
     /// The URL holds the token, so it never becomes part of an error.

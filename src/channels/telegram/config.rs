@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::channels::telegram::ids;
 use crate::config::{HumanDuration, Id, Mistake, RawSection};
@@ -25,7 +25,7 @@ pub struct TelegramConfig {
     pub token: Secret,
     /// The Bot API server: Telegram's, or one of your own.
     #[serde(default = "official")]
-    #[schemars(regex(pattern = r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$"))]
+    #[schemars(regex(pattern = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"))]
     pub api_url: String,
     /// Proxy for every call to the Bot API server; without one, `HTTPS_PROXY` and its like count.
     #[schemars(extend("examples" = ["http://proxy.example:3128"]))]
@@ -42,7 +42,7 @@ pub struct TelegramConfig {
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "2m"))]
     pub timeout: HumanDuration,
     /// With `receive = "webhook"`: the bridge's address as Telegram reaches it, without a path. It must be https.
-    #[schemars(regex(pattern = r"^https?://[^\s/?#]+$"), extend("examples" = ["https://bot.example.com"]))]
+    #[schemars(regex(pattern = r"^https?://[^\s/?#]+/?$"), extend("examples" = ["https://bot.example.com"]))]
     pub webhook_url: Option<String>,
     /// Deliveries that Telegram makes at once. Only with 1 do messages arrive in the order in which they were written.
     #[serde(default = "one")]
@@ -97,7 +97,7 @@ pub struct TelegramConfig {
 }
 
 /// How messages come in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Receive {
     /// The bridge asks Telegram for them. Needs no public address.
@@ -108,7 +108,7 @@ pub enum Receive {
 }
 
 /// When the bot answers in groups.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Groups {
     /// When it is mentioned, replied to, given a command, or a pattern fits.
@@ -121,7 +121,7 @@ pub enum Groups {
 }
 
 /// What becomes of an edit that comes too late.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LateEdits {
     /// It is recorded and not answered.
@@ -132,7 +132,7 @@ pub enum LateEdits {
 }
 
 /// Where an answer names the message that it answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Replies {
     /// In groups, where others write in between.
@@ -185,35 +185,71 @@ impl TelegramConfig {
 
 /// What the schema cannot say is checked here; every mistake is reported at once.
 pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
-    let config: TelegramConfig = section.parse()?;
-    let mut mistakes = Vec::new();
-    if !is_token(config.token.expose()) {
-        let hint = "copy the whole of it from @BotFather: digits, a colon, letters and digits".to_owned();
-        mistakes.push(section.mistake("token", "is no bot token").hint(hint));
+    let mut config: TelegramConfig = section.parse()?;
+    for url in config.webhook_url.iter_mut().chain([&mut config.api_url]) {
+        url.truncate(url.trim_end_matches('/').len());
     }
-    match (config.receive, config.webhook_url.as_deref()) {
-        (Receive::Webhook, None) => {
-            let hint = "set it to the https address under which Telegram reaches this bridge".to_owned();
-            mistakes.push(section.mistake("webhook_url", "is missing with `receive = \"webhook\"`").hint(hint));
+    let mut mistakes = Vec::new();
+    let mut wrong = |key: &str, reason: &str, hint: &str| {
+        mistakes.push(section.mistake(key, reason).hint(hint.to_owned()));
+    };
+    if !is_token(config.token.expose()) {
+        let hint = "copy the whole of it from @BotFather: digits, a colon, letters and digits, such as 123456789:AAF…";
+        wrong("token", "is no bot token", hint);
+    }
+    if !is_address(&config.api_url) {
+        wrong("api_url", "is no address of a server", "such as http://127.0.0.1:8081");
+    }
+    match config.webhook_url.as_deref().map(|url| (url, reqwest::Url::parse(url))) {
+        None if config.receive == Receive::Webhook => {
+            let hint = "set it to the https address under which Telegram reaches this bridge";
+            wrong("webhook_url", "is missing with `receive = \"webhook\"`", hint);
         }
-        (Receive::Webhook, Some(url)) if config.api_url == OFFICIAL && !url.starts_with("https://") => {
-            let hint = "only a Bot API server of your own takes plain http".to_owned();
-            mistakes.push(section.mistake("webhook_url", "must be https").hint(hint));
+        None => {}
+        Some((text, Ok(url))) if is_address(text) => {
+            if url.path() != "/" {
+                let hint =
+                    "the bridge adds `/telegram/<id of the channel>` itself, and Telegram has to reach just that";
+                wrong("webhook_url", "must not have a path", hint);
+            }
+            if config.api_url == OFFICIAL && url.scheme() != "https" {
+                wrong("webhook_url", "must be https", "only a Bot API server of your own takes plain http");
+            } else if config.api_url == OFFICIAL && !PORTS.contains(&url.port_or_known_default().unwrap_or(0)) {
+                wrong("webhook_url", "names a port that Telegram does not deliver to", "it takes 443, 80, 88 and 8443");
+            }
         }
-        _ => {}
+        Some(_) => wrong("webhook_url", "is no address of a server", "such as https://bot.example.com"),
+    }
+    for (n, id) in config.always_in.iter().enumerate() {
+        if !id.0.parse::<i64>().is_ok_and(|id| id < 0) {
+            let hint = "a negative number such as -1001234567890; `/id@yourbot` in the group tells it";
+            wrong(&format!("always_in.[{n}]"), "is no id of a group", hint);
+        }
     }
     for (n, pattern) in config.patterns.iter().enumerate() {
         if let Err(error) = regex::Regex::new(pattern) {
-            let reason = format!("is no regular expression: {error}");
-            mistakes.push(section.mistake(&format!("patterns.{n}"), reason));
+            let why = error.to_string();
+            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let hint = "a backslash is written twice in \"…\", once in '…'";
+            wrong(&format!("patterns.[{n}]"), &format!("is no regular expression: {why}"), hint);
         }
     }
     if let Some(proxy) = &config.proxy
         && reqwest::Proxy::all(proxy.expose()).is_err()
     {
-        mistakes.push(section.mistake("proxy", "is no proxy URL").hint("for example http://proxy:3128".to_owned()));
+        wrong("proxy", "is no proxy URL", "for example http://proxy:3128");
     }
     if mistakes.is_empty() { Ok(Box::new(config)) } else { Err(mistakes) }
+}
+
+/// Where Telegram delivers to (<https://core.telegram.org/bots/api#setwebhook>).
+const PORTS: [u16; 4] = [443, 80, 88, 8443];
+
+/// An address to put a path behind.
+fn is_address(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    })
 }
 
 /// `123456789:AA…`. Of the second part only the alphabet is known for sure.

@@ -33,6 +33,11 @@ pub(super) fn message(chat: i64, message: i32) -> EventKey {
     EventKey::new(format!("m:{chat}:{message}"))
 }
 
+/// A message that has no number of its own in the chat; the one it has is used again once it is gone.
+pub(super) fn ephemeral(chat: i64, number: i64, date: i64) -> EventKey {
+    EventKey::new(format!("v:{chat}:{number}:{date}"))
+}
+
 /// An edit of it. Two edits within one second have the same date: the text tells them apart.
 pub(super) fn edit(chat: i64, message: i32, date: i64, text: &str) -> EventKey {
     let digest = Sha256::digest(text.as_bytes());

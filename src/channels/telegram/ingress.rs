@@ -16,7 +16,7 @@ use teloxide::types::AllowedUpdate;
 use crate::channels::telegram::api::CallError;
 use crate::channels::telegram::config::Receive;
 use crate::channels::telegram::normalize::{self, Heard, Rules};
-use crate::channels::telegram::wire::{Identity, Update, WebhookInfo};
+use crate::channels::telegram::wire::{Identity, Number, Update, WebhookInfo};
 use crate::channels::telegram::{Telegram, ids};
 use crate::contract::channel::{ChannelState, Ingress};
 use crate::contract::store::StoreError;
@@ -33,7 +33,8 @@ pub(super) fn ingress(channel: &Arc<Telegram>) -> Ingress {
     }
 }
 
-/// Updates as events, ready to be accepted, and the number of the last one.
+/// Updates as events, ready to be accepted, and the number of the last one: the cursor of whoever polls. A webhook has none,
+/// because deliveries that failed come again after later ones: a cursor beyond them would have Telegram forget them.
 pub(super) struct Batch {
     pub(super) events: Vec<Incoming>,
     pub(super) last: Option<i64>,
@@ -63,6 +64,9 @@ impl Telegram {
         for raw in updates {
             let Ok(update) = serde_json::from_str::<Update<'_>>(raw.get()) else {
                 self.pass_over("unreadable");
+                // Its number is needed all the same, or it would never be acknowledged.
+                let number = serde_json::from_str::<Number>(raw.get()).ok().map(|number| number.update_id);
+                batch.last = number.or(batch.last);
                 continue;
             };
             batch.last = Some(update.update_id);
@@ -84,22 +88,20 @@ impl Telegram {
     }
 
     /// Stores a batch and, with it, the cursor. An event that the store can never take is left out and counted; for everything
-    /// else that goes wrong nothing is stored, and the batch comes again.
+    /// else that goes wrong the batch comes again, and what of it is stored by then is known.
     pub(super) async fn accept(&self, batch: Batch) -> Result<(), StoreError> {
         let context = &self.context;
         let source = ids::source(self.config.bot_id());
         let cursor = batch.last.map(|last| (source, ids::cursor(last, context.clock.now())));
         match context.inbox.accept(batch.events.clone(), cursor.clone()).await {
             Ok(_) => Ok(()),
-            Err(error @ (StoreError::Unavailable(_) | StoreError::MediaFull { .. } | StoreError::Unusable(_))) => {
-                Err(error)
-            }
+            Err(error) if !is_poison(&error) => Err(error),
             Err(error) => {
                 tracing::error!(channel = %context.id, %error, "a batch of updates cannot be stored; one by one");
                 for event in batch.events {
                     match context.inbox.accept(vec![event], None).await {
                         Ok(_) => {}
-                        Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                        Err(error) if !is_poison(&error) => return Err(error),
                         Err(error) => {
                             tracing::error!(channel = %context.id, %error, "an update cannot be stored");
                             self.pass_over("poisoned");
@@ -118,7 +120,7 @@ impl Telegram {
             CallError::Refused { code: 409, description, .. } => {
                 // Two pollers of one bot cut each other off; hot attempts would keep the other one from working as well.
                 let hint = format!(
-                    "{description}. Another program uses this bot's token: stop it, or give this bridge a bot of its own"
+                    "{description}. Another program (or another channel) uses this bot's token: stop it, or give this channel a bot of its own"
                 );
                 state.set(ChannelState::Conflict { hint });
                 Duration::from_secs(5)
@@ -179,15 +181,28 @@ impl Telegram {
             return true;
         }
         let known = self.context.store.get(KV, &self.webhook_key()).await;
-        matches!(known, Ok(Some(known)) if known == url)
+        matches!(known, Ok(Some(known)) if known.lines().any(|known| known == url))
     }
 
-    pub(super) async fn remember_webhook(&self, url: &str) -> Result<(), StoreError> {
-        self.context.store.put(KV, &self.webhook_key(), url).await
+    /// `replaced` is our own as well: it is still set if setting the new one fails.
+    pub(super) async fn remember_webhook(&self, url: &str, replaced: &str) -> Result<(), StoreError> {
+        self.context.store.put(KV, &self.webhook_key(), format!("{url}\n{replaced}").trim_end()).await
     }
 
     fn webhook_key(&self) -> String {
         format!("webhook:{}", self.config.bot_id())
+    }
+}
+
+/// Whether the store's refusal is about the events themselves, and would be the same for ever.
+fn is_poison(error: &StoreError) -> bool {
+    match error {
+        StoreError::Corrupt(_) | StoreError::NotFound(_) => true,
+        StoreError::Unavailable(_)
+        | StoreError::MediaFull { .. }
+        | StoreError::Unusable(_)
+        | StoreError::LeaseLost
+        | StoreError::Changed => false,
     }
 }
 

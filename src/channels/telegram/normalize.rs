@@ -105,6 +105,10 @@ fn written(message: &Message, raw: &RawValue, rules: &Rules) -> Heard {
     if let Some(moved) = migration(message) {
         return moved;
     }
+    // An answer there would need the topic's own number, and the right of an administrator.
+    if message.chat.is_direct_messages {
+        return Heard::Nothing("direct_messages");
+    }
     let sender = match sender(message, rules) {
         Ok(sender) => sender,
         Err(reason) => return Heard::Nothing(reason),
@@ -123,10 +127,19 @@ fn written(message: &Message, raw: &RawValue, rules: &Rules) -> Heard {
     }
     let event = match words {
         Words::Command(command, args) => InboundEvent::Command { command, args },
-        Words::Text(text) => InboundEvent::Message(asked(message, text, media, rules)),
+        Words::Text(text) => match asked(message, text, media, rules) {
+            // Somebody calls the bot, and there is nothing to answer.
+            asked if addressed && asked.text.is_empty() && asked.media.is_empty() => {
+                InboundEvent::Command { command: Command::Help, args: String::new() }
+            }
+            asked => InboundEvent::Message(asked),
+        },
     };
     Heard::event(Incoming {
-        key: ids::message(message.chat.id, message.message_id),
+        key: match message.ephemeral_message_id.filter(|_| message.message_id == 0) {
+            Some(id) => ids::ephemeral(message.chat.id, id, message.date),
+            None => ids::message(message.chat.id, message.message_id),
+        },
         group: album.cloned(),
         not_before: if album.is_some() { rules.album_wait } else { Duration::ZERO },
         sender,
@@ -171,7 +184,7 @@ fn asked(message: &Message, text: String, media: Vec<inbound::MediaRef>, rules: 
         text,
         media,
         quoted: None,
-        reply_to: replies_to(message, rules).then(|| message.message_id.to_string()),
+        reply_to: (message.message_id != 0 && replies_to(message, rules)).then(|| message.message_id.to_string()),
     };
     if rules.quotes {
         content::add_quoted(&mut asked, message, &rules.bot);

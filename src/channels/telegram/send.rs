@@ -1,7 +1,8 @@
 //! One call, one file, one signal: made, and what their failures mean.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod refusals;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ use crate::contract::channel::{Channel, ChannelState, FetchError, Finding, Ingre
 use crate::contract::store::OutboxRow;
 use crate::model::inbound::MediaPlace;
 use crate::model::{Capabilities, MediaRef, OutboundAction, Rendered, Target};
+
+pub(super) use refusals::Refusals;
 
 #[async_trait]
 impl Channel for Telegram {
@@ -71,7 +74,7 @@ impl Channel for Telegram {
         let Signal::Typing = signal;
         let Some((chat, topic)) = ids::address(&to.address) else { return };
         // Whoever asked to be left alone is, as far as that goes.
-        if self.refusals.is_resting(chat) {
+        if self.refusals.is_resting(chat, Instant::now()) {
             return;
         }
         let mut payload = payloads::SendChatAction::new(ChatId(chat), ChatAction::Typing);
@@ -166,7 +169,7 @@ impl Telegram {
         let says_any = |parts: &[&str]| parts.iter().any(|part| says(part));
         if let Some(retry_after) = parameters.retry_after {
             let retry_after = Duration::from_secs(retry_after.max(1));
-            let scope = self.refusals.note(chat, target, retry_after);
+            let scope = self.refusals.note(chat, target, retry_after, Instant::now());
             return SendError::RateLimited { scope, retry_after };
         }
         if let Some(to) = parameters.migrate_to_chat_id {
@@ -180,7 +183,7 @@ impl Telegram {
             }
             403 => SendError::TargetGone { reason: description },
             429 => SendError::RateLimited {
-                scope: self.refusals.note(chat, target, NO_RETRY_AFTER),
+                scope: self.refusals.note(chat, target, NO_RETRY_AFTER, Instant::now()),
                 retry_after: NO_RETRY_AFTER,
             },
             400 if says("can't parse entities") => SendError::Downgrade { reason: description },
@@ -243,25 +246,3 @@ const GONE: &[&str] = &[
     "bot was kicked",
     "chat_restricted",
 ];
-
-/// Chats that Telegram has asked to be left alone. It does not say whether it means the chat or the whole bot: once a second chat is
-/// refused while the first one still rests, it is the bot.
-#[derive(Default)]
-pub(super) struct Refusals(Mutex<HashMap<i64, Instant>>);
-
-impl Refusals {
-    /// The scope that has to pause.
-    fn note(&self, chat: i64, target: &Target, pause: Duration) -> String {
-        let now = Instant::now();
-        let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.retain(|_, until| *until > now);
-        let others = resting.keys().any(|other| *other != chat);
-        resting.insert(chat, now + pause);
-        if others { ids::BOT_SCOPE.to_owned() } else { format!("{}{}", ids::CHAT_SCOPE, target.key) }
-    }
-
-    fn is_resting(&self, chat: i64) -> bool {
-        let resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.get(&chat).is_some_and(|until| *until > Instant::now())
-    }
-}

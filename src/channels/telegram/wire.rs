@@ -64,9 +64,18 @@ pub struct Update<'a> {
     pub my_chat_member: Option<&'a RawValue>,
 }
 
+/// The number of an update that cannot be read.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Number {
+    pub update_id: i64,
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Message {
+    /// 0 for one that only the bot sees and that is gone soon: then `ephemeral_message_id` has a number.
     pub message_id: i32,
+    #[serde(default)]
+    pub ephemeral_message_id: Option<i64>,
     pub date: i64,
     pub chat: Chat,
     #[serde(default, deserialize_with = "readable")]
@@ -134,6 +143,9 @@ pub struct Chat {
     pub kind: ChatKind,
     #[serde(default)]
     pub title: Option<String>,
+    /// The inbox of a channel, where each person has a topic.
+    #[serde(default)]
+    pub is_direct_messages: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -261,6 +273,8 @@ const SERVICE: &[&str] = &[
     "chat_shared",
     "checklist_tasks_added",
     "checklist_tasks_done",
+    "community_chat_added",
+    "community_chat_removed",
     "connected_website",
     "delete_chat_photo",
     "direct_message_price_changed",
@@ -272,13 +286,11 @@ const SERVICE: &[&str] = &[
     "general_forum_topic_unhidden",
     "gift",
     "gift_upgrade_sent",
-    "giveaway",
     "giveaway_completed",
     "giveaway_created",
-    "giveaway_winners",
     "group_chat_created",
-    "invoice",
     "left_chat_member",
+    "managed_bot_created",
     "message_auto_delete_timer_changed",
     "migrate_from_chat_id",
     "migrate_to_chat_id",
@@ -288,6 +300,8 @@ const SERVICE: &[&str] = &[
     "paid_message_price_changed",
     "passport_data",
     "pinned_message",
+    "poll_option_added",
+    "poll_option_deleted",
     "proximity_alert_triggered",
     "refunded_payment",
     "successful_payment",

@@ -2,7 +2,9 @@
 //! Telegram reads what it sends.
 
 mod answers;
+mod changeover;
 pub(crate) mod html;
+mod mistakes;
 mod platform;
 mod render;
 mod setting;

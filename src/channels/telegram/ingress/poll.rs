@@ -113,7 +113,11 @@ impl Polling<'_> {
     async fn poll(&mut self) -> Result<Duration, Trouble> {
         let channel = self.channel;
         if self.known_since.is_none_or(|since| since.elapsed() > IDENTITY_LASTS) {
-            channel.learn_identity().await?;
+            let learned = channel.learn_identity().await;
+            // The name that is known will do for another while; what is wrong with the way to Telegram the poll will say.
+            if let (Err(error), None) = (learned, self.known_since) {
+                return Err(error.into());
+            }
             self.known_since = Some(Instant::now());
         }
         let rules = channel.rules().await?;
@@ -136,15 +140,17 @@ impl Polling<'_> {
         if updates.is_empty() {
             // Whatever the offset named is acknowledged and gone by now.
             self.offset = None;
-            // A server that does not hold the poll is not asked in a hot loop.
-            return Ok(hold.saturating_sub(asked.elapsed()).min(UNHELD));
+            // A server that does not hold the poll, or is not to, is not asked in a hot loop.
+            return Ok(hold.max(UNHELD).saturating_sub(asked.elapsed()).min(UNHELD));
         }
         let raw: Vec<&RawValue> = updates.iter().map(|raw| &**raw).collect();
         let batch = channel.read(&raw, &rules);
         let next = batch.last.map(|last| last + 1);
         channel.accept(batch).await.map_err(|error| Trouble::Store(error.to_string()))?;
+        // A server that gives the same again, whatever it is asked, is not asked in a hot loop either.
+        let goes_on = next.is_some() && next != self.offset;
         self.offset = next;
-        Ok(Duration::ZERO)
+        Ok(if goes_on { Duration::ZERO } else { UNHELD })
     }
 
     /// Telegram answers no poll while a webhook is set. One of our own, from before, is taken away; nothing that waits is lost.

@@ -1,6 +1,8 @@
 //! The webhook: a route in the bridge's own server, and the loop that keeps it set at Telegram.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,9 +14,11 @@ use axum::routing::post;
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 use teloxide::payloads::{self, SetWebhookSetters};
+use teloxide::types::AllowedUpdate;
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::telegram::Telegram;
+use crate::channels::telegram::ingress::Batch;
 use crate::channels::telegram::wire::WebhookInfo;
 use crate::contract::channel::{ChannelState, Listener, Routes};
 
@@ -52,7 +56,7 @@ async fn deliver(State(channel): State<Arc<Telegram>>, headers: HeaderMap, body:
             return StatusCode::SERVICE_UNAVAILABLE;
         }
     };
-    let batch = channel.read(&[update], &rules);
+    let batch = Batch { last: None, ..channel.read(&[update], &rules) };
     match channel.accept(batch).await {
         Ok(()) => {
             channel.context.state.beat();
@@ -120,11 +124,16 @@ impl Telegram {
             state.set(ChannelState::Conflict { hint });
             return Err(LONGEST_PAUSE / 2);
         }
-        if !self.set.swap(true, std::sync::atomic::Ordering::Relaxed) || !self.is_as_wanted(&info, &url) {
-            self.set_webhook(&url).await?;
+        let failure = recent_failure(&info, self.context.clock.now().0 / 1000);
+        // Once by each process, whatever Telegram says of it: the secret it does not tell. Somebody may have set another one.
+        let foreign_secret =
+            failure.is_some() && info.last_error_message.as_ref().is_some_and(|why| why.contains("401"));
+        if !self.set.load(Ordering::Relaxed) || foreign_secret || !self.is_as_wanted(&info, &url) {
+            self.set_webhook(&url, &info.url).await?;
+            self.set.store(true, Ordering::Relaxed);
         }
         state.beat();
-        match recent_failure(&info, self.context.clock.now().0 / 1000) {
+        match failure {
             Some(why) => state.set(ChannelState::Reconnecting { why }),
             None => state.set(ChannelState::Connected),
         }
@@ -132,16 +141,23 @@ impl Telegram {
     }
 
     fn is_as_wanted(&self, info: &WebhookInfo, url: &str) -> bool {
-        info.url == url && info.max_connections.is_none_or(|max| max == u32::from(self.config.webhook_connections))
+        let kinds = |wanted: &AllowedUpdate| {
+            serde_json::to_value(wanted).ok().and_then(|kind| kind.as_str().map(str::to_owned))
+        };
+        let wanted: BTreeSet<String> = self.wanted().iter().filter_map(kinds).collect();
+        info.url == url
+            && info.max_connections.is_none_or(|max| max == u32::from(self.config.webhook_connections))
+            // None are named when Telegram sends what it sends by default.
+            && info.allowed_updates.iter().cloned().collect::<BTreeSet<_>>() == wanted
     }
 
-    async fn set_webhook(&self, url: &str) -> Result<(), Duration> {
+    async fn set_webhook(&self, url: &str, replaced: &str) -> Result<(), Duration> {
         let parsed = url.parse().map_err(|_| {
             self.context.state.set(ChannelState::BadConfig { why: "`webhook_url` is no URL".to_owned() });
             LONGEST_PAUSE
         })?;
         // Before it is set: what we are about to do must be known as our own after a crash.
-        self.remember_webhook(url).await.map_err(|error| {
+        self.remember_webhook(url, replaced).await.map_err(|error| {
             tracing::warn!(channel = %self.context.id, %error, "the webhook cannot be remembered now");
             PAUSE
         })?;

@@ -39,18 +39,16 @@ pub(super) fn judge(message: &Message, rules: &Rules) -> Option<Addressed> {
         Place::Never => false,
         Place::Addressed => !mentions.is_empty() || replies_to_bot(message, rules) || rules.patterns.is_match(text),
     };
-    if message.text.is_some()
-        && let Some(given) = given_command(text, entities)
-    {
+    if let Some(given) = given_command(text, entities) {
         let for_us = match given.bot {
             Some(bot) if bot.eq_ignore_ascii_case(&rules.bot.username) => true,
             Some(_) => return None,
-            None => by_itself || rules.bare_commands && command(given.name).is_some(),
+            None => by_itself || message.text.is_some() && rules.bare_commands && command(given.name).is_some(),
         };
         let addressed = for_us && place != Place::Never;
-        let words = match command(given.name) {
+        let words = match command(given.name).filter(|_| message.text.is_some()) {
             Some(command) => Words::Command(command, given.args.trim().to_owned()),
-            // A word of the chatbot's own; the bot's name is no part of it.
+            // A word of the chatbot's own, or one that comes with a picture; the bot's name is no part of it.
             None => Words::Text(format!("/{} {}", given.name, given.args.trim()).trim_end().to_owned()),
         };
         return Some(Addressed { words, addressed });

@@ -70,4 +70,8 @@ pub(super) fn add_quoted(asked: &mut inbound::Message, message: &Message, bot: &
     if asked.text.is_empty() && asked.media.is_empty() {
         asked.text = asked.quoted.take().unwrap_or_default();
     }
+    // "@bot" in reply to a voice message: what it cannot hear it says.
+    if let Some(original) = original.filter(|_| !own && asked.text.is_empty() && asked.media.is_empty()) {
+        asked.media = media(original);
+    }
 }

@@ -158,6 +158,60 @@ fn commands() {
 }
 
 #[test]
+fn a_picture_may_come_with_a_command() {
+    let photo = json!([{ "file_id": "p", "width": 1, "height": 1 }]);
+    let shown = |caption: &str, length: usize| json!({ "photo": photo, "caption": caption, "caption_entities": [{ "type": "bot_command", "offset": 0, "length": length }] });
+    let told = incoming(&in_group(shown("/tea@CaiBot which?", 11)));
+    assert_eq!((told.addressed, &*said(&told).text, said(&told).media.len()), (true, "/tea which?", 1));
+    assert_eq!(said(&incoming(&message(shown("/help", 5)))).media.len(), 1, "the picture is what it is about");
+    assert_eq!(nothing(&in_group(shown("/tea@OtherBot", 13))), "for_another_bot");
+    assert_eq!(nothing(&in_group(shown("/tea", 4))), "not_addressed");
+}
+
+#[test]
+fn whoever_only_calls_the_bot_gets_an_answer() {
+    let of = |original: Value, more: Value| {
+        let mut fields = mention("@CaiBot", "@CaiBot");
+        let mut replied =
+            json!({ "message_id": 4, "date": 1, "from": ann(), "chat": { "id": GROUP, "type": "supergroup" } });
+        replied.as_object_mut().unwrap().extend(original.as_object().unwrap().clone());
+        fields["reply_to_message"] = replied;
+        incoming_with(&in_group(fields), more).event
+    };
+    let help = InboundEvent::Command { command: Command::Help, args: String::new() };
+    assert_eq!(of(json!({ "text": "Tea?" }), json!({ "quotes": false })), help);
+    assert_eq!(
+        of(json!({ "from": { "id": 42, "is_bot": true }, "text": "Tea!" }), json!({})),
+        help,
+        "its own words it knows"
+    );
+    let InboundEvent::Message(message) = of(json!({ "voice": {} }), json!({})) else { panic!("no message") };
+    assert_eq!(message.media[0].kind, MediaKind::Voice, "it says that it cannot hear it");
+}
+
+#[test]
+fn messages_without_a_number_are_told_apart() {
+    let of = |number: i64, date: i64| {
+        let told =
+            incoming(&message(json!({ "message_id": 0, "ephemeral_message_id": number, "date": date, "text": "hi" })));
+        told.key.as_str().to_owned()
+    };
+    assert!(of(1, 5) != of(2, 5) && of(1, 5) != of(1, 6) && of(1, 5) == of(1, 5));
+}
+
+#[test]
+fn a_channels_inbox_is_left_alone() {
+    let inbox = json!({ "text": "hi", "chat": { "id": GROUP, "type": "supergroup", "is_direct_messages": true } });
+    assert_eq!(nothing(&message(inbox)), "direct_messages");
+}
+
+#[test]
+fn a_topic_of_a_private_chat_is_kept() {
+    let told = incoming(&message(json!({ "text": "hi", "message_thread_id": 9, "is_topic_message": true })));
+    assert_eq!((&*told.target.key, &*told.target.address), ("7", "7/9"));
+}
+
+#[test]
 fn who_is_a_person() {
     let bot = json!({ "id": 9, "is_bot": true, "first_name": "Other" });
     assert_eq!(nothing(&message(json!({ "from": bot, "text": "hi" }))), "from_a_bot");
@@ -211,6 +265,11 @@ fn pictures_and_other_things() {
         ("poll", MediaKind::Poll),
         ("dice", MediaKind::File),
         ("something_new", MediaKind::File),
+        ("story", MediaKind::File),
+        ("checklist", MediaKind::File),
+        ("paid_media", MediaKind::File),
+        ("invoice", MediaKind::File),
+        ("giveaway", MediaKind::File),
     ] {
         assert_eq!(of(json!({ field: {} }))[0].kind, kind, "{field}");
     }
