@@ -213,7 +213,9 @@ impl Telegram {
             return Err(FetchError::TooLarge { max_bytes });
         }
         let mut bytes = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| FetchError::Transient("cut off".to_owned()))? {
+        while let Some(chunk) =
+            self.api.piece(&mut response).await.map_err(|error| FetchError::Transient(error.to_string()))?
+        {
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
                 return Err(FetchError::TooLarge { max_bytes });
             }
