@@ -87,7 +87,7 @@ impl World {
     fn will_answer(&self, part: &str, answer: &str) {
         let answer = Fault::Status {
             status: 200,
-            body: Some(serde_json::Value::from(answer).to_string()),
+            body: Some(serde_json::json!({ "text": answer }).to_string()),
             content_type: Some("application/json".to_owned()),
             retry_after: None,
             processed: true,

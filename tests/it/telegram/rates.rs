@@ -142,7 +142,7 @@ async fn a_limit_is_kept_over_a_restart() {
     world.platform.fails("sendmessage", Some(ANN), Fault::RetryAfter(3), 1);
     world.platform.says(ANN, ANN, "hello");
     until("it is refused", async || !world.platform.attempts("sendmessage").is_empty()).await;
-    until("that is stored", async || world.open_work().await.iter().any(|item| item.contains("retry after 3"))).await;
+    until("that is stored", async || world.open_work().await.iter().any(|item| item.contains("rate limited"))).await;
     world.bridge.crash().await;
     world.bridge.start_again(&[]).await;
     world.gets(ANN, 1).await;

@@ -10,11 +10,6 @@ const ANN: i64 = 7;
 const BEA: i64 = 8;
 const GROUP: i64 = -1001;
 
-/// What `messages list` shows.
-async fn listed(world: &World) -> String {
-    world.bridge.command(&["messages", "list", "--dead"]).await
-}
-
 #[tokio::test]
 async fn a_chat_that_is_closed_ends_what_waits_for_it_and_nothing_else() {
     let world = World::new("tgd_closed").await;
@@ -53,19 +48,6 @@ async fn a_chat_that_is_closed_ends_what_waits_for_it_and_nothing_else() {
     world.platform.says(100, 100, "hello again");
     assert!(world.gets(100, 1).await[0].contains("hello again"));
     world.rests().await;
-}
-
-#[tokio::test]
-async fn the_reason_is_there_to_be_read() {
-    let world = World::new("tgd_reason").await;
-    world.bridge.sandbox.set_latency(Duration::from_millis(150));
-    world.platform.says(ANN, ANN, "long 9000");
-    until("it is asked", async || world.bridge.sandbox.in_flight() == 1).await;
-    world.platform.shuts_out(ANN);
-    until("it is refused", async || world.platform.attempts("sendmessage").len() == 1).await;
-    until("nothing is left", async || world.open_work().await.is_empty()).await;
-    let list = listed(&world).await;
-    assert!(list.contains("target_gone"), "{list}");
 }
 
 #[tokio::test]
