@@ -69,7 +69,9 @@ impl Work<'_> {
             let questions = match step {
                 Step::Drop(reason) => return self.finish(turn, &contact, None, Outcome::Dropped(reason), None).await,
                 // An operator's text may be empty: then nothing is said.
-                Step::Explain(reason) if plan::notice(reason).is_some_and(|text| shared.text(lang, text).is_empty()) => {
+                Step::Explain(reason)
+                    if plan::notice(reason).is_some_and(|text| shared.text(lang, text).is_empty()) =>
+                {
                     return self.finish(turn, &contact, None, Outcome::Dropped(reason), None).await;
                 }
                 Step::Explain(reason) => {

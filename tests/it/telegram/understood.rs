@@ -152,6 +152,31 @@ async fn quotes_can_be_left_out() {
     assert_eq!(world.asked(), ["Is that so?"]);
 }
 
+#[tokio::test]
+async fn a_part_of_another_chats_message_is_passed_along() {
+    let world = World::new("tgd_external").await;
+    let external = |draft: Draft| draft.external_reply(-1009, "News", json!({})).quote("Tea is dearer now.");
+    world.platform.sends(external(Draft::new(ANN, ANN).text("Is that so?")));
+    world.gets(ANN, 1).await;
+    world.rests().await;
+    assert_eq!(world.asked(), ["> Tea is dearer now.\nIs that so?"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_in_an_album_leaves_the_rest_readable() {
+    let world = World::new("tgd_mixed").await;
+    let (good, video) = (png(44), world.platform.keeps("videos", "mp4", "not looked at"));
+    let broken = world.platform.keeps("photos", "jpg", "no picture");
+    let album = || Draft::new(ANN, ANN).album("mixed");
+    world.platform.sends(album().media("video", video).caption("What is this?"));
+    world.platform.sends(album().photo(world.platform.photo(&good)));
+    world.platform.sends(album().photo(json!([broken])));
+    let got = world.gets(ANN, 1).await;
+    assert!(got[0].contains("44 × 44") && got[0].ends_with("(I could not read picture 2.)"), "{got:?}");
+    world.rests().await;
+    assert_eq!((shown(&world), world.platform.sent_count(ANN)), (vec![seen("What is this?", "png", &good)], 1));
+}
+
 /// Everything that nobody can read, by what it is.
 fn unreadable(platform: &Platform, chat: i64, user: i64) -> Vec<(&'static str, Draft)> {
     let draft = || Draft::new(chat, user);
