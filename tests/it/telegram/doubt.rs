@@ -18,7 +18,7 @@ async fn in_doubt(world: &World, result: &str) -> u64 {
 
 #[tokio::test]
 async fn by_default_it_is_sent_again_once_and_counted() {
-    let world = World::with("tgd_doubt", |setup| setup.set("CHANNELS__TGD_DOUBT__TIMEOUT", "4s")).await;
+    let world = World::with("tgd_doubt", |setup| setup.set("CHANNELS__TGD_DOUBT__TIMEOUT", "3s")).await;
     let faults = [
         (Fault::ProcessedThenReset, 2),
         (Fault::ProcessedThenHang, 2),

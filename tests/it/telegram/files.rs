@@ -98,9 +98,9 @@ async fn a_slow_file_is_waited_for_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn a_server_that_fails_for_a_while_is_asked_again() {
-    let world = World::new("tgd_files_fail").await;
+    let world = World::with("tgd_files_fail", |setup| setup.set("CHANNELS__TGD_FILES_FAIL__TIMEOUT", "1s")).await;
     let faults = [
-        ("getfile", Fault::Refuse(500, "Internal Server Error"), 5),
+        ("getfile", Fault::Refuse(500, "Internal Server Error"), 4),
         ("getfile", Fault::Answer(502, BAD_GATEWAY), 1),
         ("getfile", Fault::Reset, 1),
         ("getfile", Fault::RetryAfter(1), 1),

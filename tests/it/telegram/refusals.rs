@@ -75,7 +75,12 @@ async fn a_chat_in_which_the_bot_may_not_write_is_left_alone_until_somebody_writ
     world.rests().await;
 }
 
+/// Beside each other, as most of it is waiting.
 #[tokio::test]
+async fn what_is_the_tokens_fault_is_no_messages_fault() {
+    tokio::join!(a_refused_token_pauses_the_channel_and_loses_nothing(), a_bot_that_was_logged_out_loses_nothing());
+}
+
 async fn a_refused_token_pauses_the_channel_and_loses_nothing() {
     let world = World::new("tgd_token").await;
     world.bridge.sandbox.set_latency(Duration::from_millis(300));
@@ -99,7 +104,6 @@ async fn a_refused_token_pauses_the_channel_and_loses_nothing() {
     assert_eq!(world.work().await.len(), 0);
 }
 
-#[tokio::test]
 async fn a_bot_that_was_logged_out_loses_nothing() {
     let world = World::new("tgd_logged_out").await;
     world.platform.fails("sendmessage", None, Fault::Refuse(400, "Logged out"), 2);
