@@ -159,6 +159,11 @@ pub(crate) fn say(channel: &dyn Channel, to: &Target, action: OutboundAction) ->
     Said { action, delivery, calls }
 }
 
+/// Whether the channel has rendered it to nothing: there is something, and nobody could see it.
+pub(crate) fn is_unseen(said: &[Said]) -> bool {
+    !said.is_empty() && said.iter().all(|said| said.delivery == Delivery::Push && said.calls.is_empty())
+}
+
 /// The notice that goes with a reason, if it has one.
 pub(crate) fn notice(reason: Reason) -> Option<Text> {
     match reason {

@@ -189,7 +189,12 @@ impl Work<'_> {
                 (self.notice(outcome, contact, reply_to), plan::contact_change(outcome, contact))
             }
         };
-        let said: Vec<Said> = action.into_iter().map(|action| plan::say(channel, &turn.target, action)).collect();
+        let mut said: Vec<Said> = action.into_iter().map(|action| plan::say(channel, &turn.target, action)).collect();
+        let mut outcome = outcome;
+        if outcome == Outcome::Answered && plan::is_unseen(&said) {
+            // Nothing goes out, so it is no answer, whatever it is made of.
+            (outcome, said) = (Outcome::Dropped(Reason::EmptyAnswer), Vec::new());
+        }
         let mut reservation = None;
         if let Some(first) = said.iter().flat_map(|said| &said.calls).next() {
             let rates = &channel.capabilities().rates;

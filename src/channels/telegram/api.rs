@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::multipart::Form;
 use reqwest::{Client, Proxy, RequestBuilder, Response, redirect, retry};
@@ -149,10 +150,18 @@ impl Api {
         self.answer(self.client()?.post(self.url(method)).timeout(self.timeout).multipart(form)).await
     }
 
-    /// Begins to read a file by the path that `getFile` gave.
+    /// Begins to read a file by the path that `getFile` gave. A large one may take long: [`Api::piece`] has the timeout that a
+    /// call has as a whole.
     pub async fn file(&self, path: &str) -> Result<Response, CallError> {
-        let request = self.client()?.get(format!("{}{path}", self.files.expose())).timeout(self.timeout);
-        request.send().await.map_err(|error| self.lost(error))
+        let request = self.client()?.get(format!("{}{path}", self.files.expose())).send();
+        let response = tokio::time::timeout(self.timeout, request).await.map_err(|_| late())?;
+        response.map_err(|error| self.lost(error))
+    }
+
+    /// The next piece of a file; `None` at its end.
+    pub async fn piece(&self, file: &mut Response) -> Result<Option<Bytes>, CallError> {
+        let piece = tokio::time::timeout(self.timeout, file.chunk()).await.map_err(|_| late())?;
+        piece.map_err(|error| self.lost(error))
     }
 
     fn url(&self, method: &str) -> String {
@@ -200,7 +209,7 @@ impl Api {
         let text = self.scrubbed(cause.to_string());
         match (connect, timeout) {
             (true, _) => CallError::Connect(text),
-            (false, true) => CallError::Lost("no answer in time".to_owned()),
+            (false, true) => late(),
             (false, false) => CallError::Lost(text),
         }
     }
@@ -209,4 +218,8 @@ impl Api {
         let token = self.token.expose();
         if text.contains(token) { text.replace(token, "[token]") } else { text }
     }
+}
+
+fn late() -> CallError {
+    CallError::Lost("no answer in time".to_owned())
 }

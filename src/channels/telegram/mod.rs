@@ -23,7 +23,7 @@ use arc_swap::ArcSwapOption;
 use crate::channels::telegram::api::Api;
 use crate::channels::telegram::config::TelegramConfig;
 use crate::channels::telegram::normalize::Rules;
-use crate::channels::telegram::send::Refusals;
+use crate::channels::telegram::send::rest::Rests;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
 use crate::model::Scope;
@@ -52,7 +52,7 @@ pub struct Telegram {
     /// Whether this process has set the webhook.
     set: AtomicBool,
     /// Chats that Telegram asked to be left alone for a while.
-    refusals: Refusals,
+    rests: Rests,
 }
 
 /// Makes no calls: what can go wrong here is the configuration's fault, and is a state of this channel alone.
@@ -66,6 +66,6 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
         context,
         rules: ArcSwapOption::empty(),
         set: AtomicBool::new(false),
-        refusals: Refusals::default(),
+        rests: Rests::default(),
     }))
 }

@@ -1,9 +1,9 @@
-//! One call, one file, one signal: made, and what their failures mean.
+//! One call, one file, one signal: made, and what their failures mean ([`refused`], [`rest`]).
 
-mod refusals;
+mod refused;
+pub(super) mod rest;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 use crate::channels::telegram::api::CallError;
 use crate::channels::telegram::render::{self, Call, Style};
+use crate::channels::telegram::send::refused::{Meaning, meaning};
+use crate::channels::telegram::send::rest::Who;
 use crate::channels::telegram::wire::{FilePath, Sent};
 use crate::channels::telegram::{Telegram, duties, ids, ingress};
 use crate::contract::channel::{Channel, ChannelState, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
@@ -23,7 +25,6 @@ use crate::contract::store::OutboxRow;
 use crate::model::inbound::MediaPlace;
 use crate::model::{Capabilities, MediaRef, OutboundAction, Rendered, Target};
 
-pub(super) use refusals::Refusals;
 
 #[async_trait]
 impl Channel for Telegram {
@@ -45,6 +46,7 @@ impl Channel for Telegram {
             .map_err(|error| SendError::Rejected { reason: format!("the stored call cannot be read: {error}") })?;
         let (chat, topic) = ids::address(call.target.address_at(self.context.clock.now()))
             .ok_or_else(|| SendError::Rejected { reason: "the stored address is none of Telegram's".to_owned() })?;
+        let is_document = matches!(body, Call::Document { .. });
         let sent = match body {
             Call::Message { text, html, preview, reply_to } => {
                 self.api.ask::<_, Sent>(&message(chat, topic, text, html, preview, reply_to)).await
@@ -55,7 +57,7 @@ impl Channel for Telegram {
         };
         match sent {
             Ok(sent) => Ok(SendReceipt { ids: vec![sent.message_id.to_string()], pauses: Vec::new() }),
-            Err(error) => Err(self.refused(chat, topic, &call.target, error)),
+            Err(error) => Err(self.refused(chat, topic, is_document, &call.target, error)),
         }
     }
 
@@ -74,7 +76,7 @@ impl Channel for Telegram {
         let Signal::Typing = signal;
         let Some((chat, topic)) = ids::address(&to.address) else { return };
         // Whoever asked to be left alone is, as far as that goes.
-        if self.refusals.is_resting(chat, Instant::now()) {
+        if self.rests.is_resting(chat, Instant::now()) {
             return;
         }
         let mut payload = payloads::SendChatAction::new(ChatId(chat), ChatAction::Typing);
@@ -83,6 +85,9 @@ impl Channel for Telegram {
         }
         if let Err(error) = self.api.tell(&payload).await {
             tracing::debug!(channel = %self.context.id, %error, "typing cannot be shown");
+            if let Meaning::RateLimited(pause) = meaning(error, refused::Call { in_topic: false, is_document: false }) {
+                self.rests.note(chat, pause, Instant::now());
+            }
         }
     }
 
@@ -154,45 +159,35 @@ fn document(
 }
 
 impl Telegram {
-    /// What a failed call means for its row. The descriptions are not documented; these are the Bot API server's own words
-    /// (<https://github.com/tdlib/telegram-bot-api>, Client.cpp).
-    fn refused(&self, chat: i64, topic: Option<i32>, target: &Target, error: CallError) -> SendError {
-        let (code, description, parameters) = match error {
-            CallError::Connect(_) => return SendError::Transient(error.to_string()),
-            CallError::Lost(_) => return SendError::Ambiguous(error.to_string()),
-            // What stands before the server said that it did not get there; any other odd answer leaves it open.
-            CallError::Odd { status: 413, .. } => return SendError::Rejected { reason: error.to_string() },
-            CallError::Odd { .. } => return SendError::Ambiguous(error.to_string()),
-            CallError::Refused { code, description, parameters } => (code, description, parameters),
-        };
-        let says = |part: &str| description.to_ascii_lowercase().contains(part);
-        let says_any = |parts: &[&str]| parts.iter().any(|part| says(part));
-        if let Some(retry_after) = parameters.retry_after {
-            let retry_after = Duration::from_secs(retry_after.max(1));
-            let scope = self.refusals.note(chat, target, retry_after, Instant::now());
-            return SendError::RateLimited { scope, retry_after };
-        }
-        if let Some(to) = parameters.migrate_to_chat_id {
-            return SendError::Migrated { to: ids::target(to, topic) };
-        }
-        match code {
-            401 | 404 => {
+    /// What a failed call means for its row.
+    fn refused(
+        &self,
+        chat: i64,
+        topic: Option<i32>,
+        is_document: bool,
+        target: &Target,
+        error: CallError,
+    ) -> SendError {
+        match meaning(error, refused::Call { in_topic: topic.is_some(), is_document }) {
+            Meaning::RateLimited(retry_after) => {
+                let scope = match self.rests.note(chat, retry_after, Instant::now()) {
+                    Who::Chat => format!("{}{}", ids::CHAT_SCOPE, target.key),
+                    Who::Bot => ids::BOT_SCOPE.to_owned(),
+                };
+                SendError::RateLimited { scope, retry_after }
+            }
+            Meaning::Migrated(to) => SendError::Migrated { to: ids::target(to, topic) },
+            Meaning::Unauthorized(reason) => {
                 let hint = format!("Telegram refuses the token: set a valid `channels.{}.token`", self.context.id);
                 self.context.state.set(ChannelState::BadCredentials { hint });
-                SendError::Unauthorized { reason: description }
+                SendError::Unauthorized { reason }
             }
-            403 => SendError::TargetGone { reason: description },
-            429 => SendError::RateLimited {
-                scope: self.refusals.note(chat, target, NO_RETRY_AFTER, Instant::now()),
-                retry_after: NO_RETRY_AFTER,
-            },
-            400 if says("can't parse entities") => SendError::Downgrade { reason: description },
-            400 if topic.is_some() && says_any(&["message thread not found", "topic_deleted", "topic_closed"]) => {
-                SendError::AddressRefused { reason: description }
-            }
-            400 if says_any(GONE) => SendError::TargetGone { reason: description },
-            500.. => SendError::Ambiguous(format!("{description} ({code})")),
-            _ => SendError::Rejected { reason: description },
+            Meaning::Markup(reason) => SendError::Downgrade { reason },
+            Meaning::Topic(reason) => SendError::AddressRefused { reason },
+            Meaning::Gone(reason) => SendError::TargetGone { reason },
+            Meaning::Rejected(reason) => SendError::Rejected { reason },
+            Meaning::NotArrived(error) => SendError::Transient(error),
+            Meaning::InDoubt(error) => SendError::Ambiguous(error),
         }
     }
 
@@ -219,7 +214,9 @@ impl Telegram {
             return Err(FetchError::TooLarge { max_bytes });
         }
         let mut bytes = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| FetchError::Transient("cut off".to_owned()))? {
+        while let Some(chunk) =
+            self.api.piece(&mut response).await.map_err(|error| FetchError::Transient(error.to_string()))?
+        {
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
                 return Err(FetchError::TooLarge { max_bytes });
             }
@@ -228,21 +225,3 @@ impl Telegram {
         Ok(bytes.freeze())
     }
 }
-
-/// A pause where Telegram names none.
-const NO_RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// Refusals that will not change by trying again.
-const GONE: &[&str] = &[
-    "chat not found",
-    "chat_write_forbidden",
-    "not enough rights to send",
-    "have no rights to send",
-    "need administrator rights",
-    "user is deactivated",
-    "peer_id_invalid",
-    "group chat was deactivated",
-    "user_is_blocked",
-    "bot was kicked",
-    "chat_restricted",
-];

@@ -56,7 +56,8 @@ pub enum SendResult {
     /// Every queued row of this target ends with this reason, as after an event that shut the bot out
     /// ([`Intake::accept`](super::Intake::accept)).
     TargetGone { reason: &'static str },
-    /// The target goes on elsewhere: the queued rows and the contacts move.
+    /// The target goes on elsewhere: the queued rows and the contacts move. With the same key, only its address was refused:
+    /// what has that address moves, what has another one stays.
     Migrated { to: Target },
 }
 

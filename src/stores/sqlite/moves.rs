@@ -1,4 +1,4 @@
-//! A chat that goes on elsewhere, with everything that belongs to it.
+//! A chat, or an address in it, that goes on elsewhere, with everything that belongs to it.
 
 use std::sync::Arc;
 
@@ -44,8 +44,37 @@ pub(super) fn migrate(tx: &Tx<'_>, channel: i64, from: &str, to: &Target) -> Res
          WHERE channel = ?1 AND target_key = ?2 AND state < 2",
         params![channel, from, &*to.key, target],
     )?;
-    let mut moved = Vec::with_capacity(contacts.len());
-    for (id, _) in contacts {
+    all(tx, contacts.into_iter().map(|(id, _)| id))
+}
+
+/// One address of a chat (a topic, say) is refused, and `to` is where its part goes on, in the same chat: whatever has that
+/// address follows, and what has another one stays. Answers with the contacts as they now stand.
+pub(super) fn readdress(tx: &Tx<'_>, channel: i64, seq: i64, to: &Target) -> Result<Vec<Arc<Contact>>> {
+    let target = rows::to_json(to)?;
+    const REFUSED: &str = "SELECT target ->> '$.address' FROM outbox WHERE seq = ?1";
+    let refused: Option<String> = tx.first(REFUSED, [seq], |row| Ok(row.get::<_, Option<String>>(0)?))?.flatten();
+    const CONTACTS: &str =
+        "SELECT id FROM contacts WHERE channel = ?1 AND target_key = ?2 AND target ->> '$.address' IS ?3";
+    let (contacts, _) =
+        rows::all(tx.conn, CONTACTS, params![channel, &*to.key, refused], |row| Ok(row.get::<_, i64>(0)?))?;
+    const MOVES: [&str; 4] = [
+        "UPDATE contacts SET target = ?4 WHERE channel = ?1 AND target_key = ?2 AND target ->> '$.address' IS ?3",
+        "UPDATE turns INDEXED BY turns_open SET target = ?4
+         WHERE state < 2 AND channel = ?1 AND target ->> '$.key' = ?2 AND target ->> '$.address' IS ?3",
+        "UPDATE unrendered SET target = ?4
+         WHERE channel = ?1 AND target ->> '$.key' = ?2 AND target ->> '$.address' IS ?3",
+        "UPDATE outbox INDEXED BY outbox_open SET target = ?4
+         WHERE channel = ?1 AND target_key = ?2 AND state < 2 AND target ->> '$.address' IS ?3",
+    ];
+    for sql in MOVES {
+        tx.run(sql, params![channel, &*to.key, refused, target])?;
+    }
+    all(tx, contacts)
+}
+
+fn all(tx: &Tx<'_>, contacts: impl IntoIterator<Item = i64>) -> Result<Vec<Arc<Contact>>> {
+    let mut moved = Vec::new();
+    for id in contacts {
         moved.extend(rows::contact_by_id(tx.conn, id)?);
     }
     Ok(moved)

@@ -76,7 +76,11 @@ pub(super) fn finish(
         SendResult::TargetGone { reason } => gone::leave(tx, sending.channel, &sending.target_key, reason)?,
         SendResult::Migrated { to } => {
             tx.run("UPDATE outbox SET state = 0, claim = NULL, due_at = ?2 WHERE seq = ?1", params![seq, tx.now.0])?;
-            finished.moved = moves::migrate(tx, sending.channel, &sending.target_key, to)?;
+            finished.moved = if *to.key == *sending.target_key {
+                moves::readdress(tx, sending.channel, seq, to)?
+            } else {
+                moves::migrate(tx, sending.channel, &sending.target_key, to)?
+            };
         }
     }
     if let Some(next) = next {

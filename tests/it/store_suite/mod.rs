@@ -276,6 +276,7 @@ macro_rules! store_suite {
             outbox::a_dead_row_lets_the_others_go_on
             outbox::a_target_that_is_gone_ends_its_rows
             outbox::a_migrated_target_takes_everything_along
+            outbox::a_refused_address_takes_along_what_has_it
             outbox::a_row_past_its_time_is_not_sent
             outbox::a_stale_sender_changes_nothing
             spoken::an_announcement_is_made_once

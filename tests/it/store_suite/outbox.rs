@@ -198,6 +198,33 @@ pub(crate) async fn a_migrated_target_takes_everything_along<F: StoreFactory>() 
     assert!(claim(&w, &moved[0]).await);
 }
 
+pub(crate) async fn a_refused_address_takes_along_what_has_it<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let in_topic = |user: &str, key: &str, topic: &str| {
+        let mut event = event(user, key);
+        let address = format!("-1/{topic}").into();
+        event.incoming.target = Target { address, fallback: Some("-1".into()), ..Target::of("-1") };
+        event
+    };
+    let mut answered = Vec::new();
+    for (user, key, topic) in [("ann", "1", "5"), ("ann", "2", "6"), ("bob", "3", "6"), ("cid", "4", "5")] {
+        let (turn, contact) = opened(w.accept(in_topic(user, key, topic)).await);
+        answered.extend(w.answer(&turn, &contact, &[key]).await.rows);
+    }
+    let (waiting, _) = opened(w.accept(in_topic("cid", "5", "5")).await);
+    let (elsewhere, _) = opened(w.accept(in_topic("bob", "6", "6")).await);
+    assert!(claim(&w, &answered[0]).await);
+    let to = Target::of("-1");
+    w.store.finish_send(answered[0].seq, w.claim, SendResult::Migrated { to }, None).await.unwrap();
+    let now = rows(&w).await;
+    let addresses: Vec<_> = now.iter().map(|row| (row.payload.as_str(), &*row.target.address)).collect();
+    assert_eq!(addresses, [("1", "-1"), ("2", "-1/6"), ("3", "-1/6"), ("4", "-1")]);
+    for (turn, address) in [(waiting, "-1"), (elsewhere, "-1/6")] {
+        let (turn, contact) = w.store.turn(turn.seq).await.unwrap().unwrap();
+        assert_eq!((&*turn.target.address, &*contact.target.address), (address, address));
+    }
+}
+
 pub(crate) async fn a_row_past_its_time_is_not_sent<F: StoreFactory>() {
     let w = World::<F>::new().await;
     let with_target = |key: &str, target: Target| {

@@ -3,16 +3,25 @@
 
 mod answers;
 mod changeover;
+mod doubt;
+mod files;
 pub(crate) mod html;
+mod long;
 mod mistakes;
 mod platform;
+mod rates;
+mod refusals;
 mod render;
 mod setting;
+mod topics;
+mod typing;
+mod understood;
 
 use std::sync::Arc;
 
 use caigunn_bridge::contract::store::{Upkeep, WorkFilter, WorkItem};
 use caigunn_bridge::model::TurnState;
+use caigunn_bridge::sandbox::{Fault, Scripted};
 use caigunn_bridge::stores::sqlite::{SqliteOptions, SqliteStore};
 
 use crate::support::{Bridge, Setup, until};
@@ -74,6 +83,18 @@ impl World {
     async fn starts_again(&mut self, changes: &[(&str, &str)]) {
         self.bridge.start_again(changes).await;
         self.platform.webhook_goes_to(&self.bridge.url(""));
+    }
+
+    /// From now on the chatbot answers what contains a part with these words.
+    fn will_answer(&self, part: &str, answer: &str) {
+        let answer = Fault::Status {
+            status: 200,
+            body: Some(serde_json::json!({ "text": answer }).to_string()),
+            content_type: Some("application/json".to_owned()),
+            retry_after: None,
+            processed: true,
+        };
+        self.bridge.sandbox.push_fault(Scripted::from(answer).text(part).times(0));
     }
 
     /// Waits until a chat has got so many messages, and answers their texts.

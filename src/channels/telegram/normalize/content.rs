@@ -5,7 +5,7 @@ use crate::model::inbound::{self, MediaPlace};
 use crate::model::{MediaKind, MediaRef};
 
 /// The largest file that the Bot API hands out (<https://core.telegram.org/bots/api#getfile>).
-pub(in crate::channels::telegram) const MAX_DOWNLOAD: u64 = 20_000_000;
+pub(in crate::channels::telegram) const MAX_DOWNLOAD: u64 = 20 << 20;
 
 /// Everything in a message that is not text. What has no field of its own here is a file that nobody can read.
 pub(super) fn media(message: &Message) -> Vec<MediaRef> {

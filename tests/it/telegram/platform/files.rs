@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use caigunn_bridge::http::Connection;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -39,6 +41,10 @@ pub(super) struct Files {
     expired: HashSet<String>,
     /// Bodies come in pieces, with a pause before each.
     pieces: Option<(usize, Duration)>,
+    /// Bodies come without a word on their length.
+    unmeasured: bool,
+    /// Bytes of bodies in pieces that were handed over.
+    handed: Arc<AtomicU64>,
     asked: Vec<String>,
     downloads: Vec<String>,
 }
@@ -85,7 +91,7 @@ pub(super) async fn download(shared: &Shared, connection: &Connection, path: &st
         Some(Fault::Slow(wait)) => tokio::time::sleep(wait).await,
         Some(Fault::Truncated) | None => {}
     }
-    let (content, pieces) = {
+    let (content, pieces, unmeasured, handed) = {
         let mut inner = shared.lock();
         inner.files.downloads.push(path.to_owned());
         let kept = inner.files.kept.values().find(|kept| kept.path == path);
@@ -95,9 +101,12 @@ pub(super) async fn download(shared: &Shared, connection: &Connection, path: &st
             return Refusal::new(404, "Not Found").into_response();
         };
         inner.attempts[attempt].status = 200;
-        (content, inner.files.pieces)
+        let files = &inner.files;
+        (content, files.pieces, files.unmeasured, Arc::clone(&files.handed))
     };
-    let headers = [(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_LENGTH, content.len().to_string())];
+    let kind = [(CONTENT_TYPE, "application/octet-stream".to_owned())];
+    let length = (CONTENT_LENGTH, content.len().to_string());
+    let headers = AppendHeaders(kind.into_iter().chain((!unmeasured).then_some(length)).collect::<Vec<_>>());
     if matches!(fault, Some(Fault::Truncated)) {
         let half = content.slice(..content.len() / 2);
         let cut = stream::iter([Ok(half), Err(io::Error::other("cut off"))]);
@@ -105,9 +114,12 @@ pub(super) async fn download(shared: &Shared, connection: &Connection, path: &st
     }
     let Some((size, pause)) = pieces else { return (headers, content).into_response() };
     let pieces: Vec<Bytes> = content.chunks(size).map(|piece| content.slice_ref(piece)).collect();
-    let slowly = stream::iter(pieces).then(move |piece| async move {
-        tokio::time::sleep(pause).await;
-        Ok::<_, Infallible>(piece)
+    let slowly = stream::iter(pieces).then(move |piece| {
+        handed.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, Infallible>(piece)
+        }
     });
     (headers, Body::from_stream(slowly)).into_response()
 }
@@ -134,6 +146,11 @@ impl Platform {
         described(&id, size)
     }
 
+    /// A file that is said to have another size than it has.
+    pub(crate) fn keeps_claimed(&self, folder: &str, extension: &str, content: impl Into<Bytes>, size: u64) -> Value {
+        self.keep(folder, extension, content.into(), size)
+    }
+
     /// A file is gone for good.
     pub(crate) fn loses(&self, file: &Value) {
         self.lock().files.kept.remove(file["file_id"].as_str().unwrap()).unwrap();
@@ -147,6 +164,17 @@ impl Platform {
     /// From now on files come in pieces of so many bytes, with a pause before each.
     pub(crate) fn slow_files(&self, piece: usize, pause: Duration) {
         self.lock().files.pieces = Some((piece, pause));
+    }
+
+    /// From now on files come in pieces, and nothing says how many.
+    pub(crate) fn unmeasured_files(&self, piece: usize) {
+        let files = &mut self.lock().files;
+        (files.pieces, files.unmeasured) = (Some((piece, Duration::from_millis(1))), true);
+    }
+
+    /// How many bytes of files in pieces were handed over.
+    pub(crate) fn handed(&self) -> u64 {
+        self.lock().files.handed.load(Ordering::Relaxed)
     }
 
     /// The files for which links were asked, by `file_id`, in order.
