@@ -135,16 +135,19 @@ impl Row<'_> {
         chunks.into_iter().map(|chunk| self.of(document.text()[chunk].to_owned(), None)).collect()
     }
 
-    /// The source as a file, with the beginning of what it says as its caption.
+    /// The source as a file, with the beginning of what it says as its caption. Where files are not allowed, as much of it as
+    /// one message holds.
     fn file(&mut self, source: &str, document: &Document) -> Rendered {
         let lead = split::lead(document);
+        let beginning = split::beginning(document, MAX_TEXT - 1);
+        let message = Call::Message { text: beginning, html: false, preview: false, reply_to: self.reply_to };
         let call = Call::Document {
             name: "answer.md".to_owned(),
             content: source.to_owned(),
             caption: lead,
             reply_to: self.reply_to.take(),
         };
-        self.rendered(&call, None)
+        self.rendered(&call, Some(&message))
     }
 
     fn rendered(&self, call: &Call, plain: Option<&Call>) -> Rendered {

@@ -47,7 +47,7 @@ async fn a_chat_that_asks_for_a_rest_is_shown_no_typing() {
     const REST: &str = r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 30",
         "parameters":{"retry_after":30}}"#;
     world.platform.fails("sendchataction", Some(ANN), Fault::Answer(429, REST), 0);
-    world.bridge.sandbox.set_latency(Duration::from_millis(100));
+    world.bridge.sandbox.set_latency(Duration::from_millis(500));
     for n in 1..=3 {
         world.platform.says(ANN, ANN, "hello");
         world.gets(ANN, n).await;

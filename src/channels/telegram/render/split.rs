@@ -43,8 +43,13 @@ pub(super) fn split(document: &Document) -> Vec<Range<usize>> {
 
 /// The first words of an answer.
 pub(super) fn lead(document: &Document) -> String {
+    beginning(document, LEAD)
+}
+
+/// The beginning of what the text says, of at most `max` UTF-16 units and a sign that it goes on.
+pub(super) fn beginning(document: &Document, max: usize) -> String {
     let text = document.text().trim();
-    let lead = match fit(text, LEAD) {
+    let lead = match fit(text, max) {
         Ok(_) => text.to_owned(),
         Err(reach) => format!("{}…", text[..cut(text, 0, reach)].trim_end()),
     };
