@@ -1,6 +1,7 @@
 //! The webhook: a route in the bridge's own server, and the loop that keeps it set at Telegram.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,9 +21,6 @@ use crate::contract::channel::{ChannelState, Listener, Routes};
 
 /// The largest update is far below it.
 const MAX_UPDATE: usize = 1 << 20;
-
-/// How often Telegram is asked whether the webhook is still ours.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -77,7 +75,8 @@ impl Listener for Keeper {
     /// Ends with `stop` only. The webhook stays: Telegram keeps what comes meanwhile and delivers it at the next start.
     async fn run(&mut self, stop: CancellationToken) -> Result<(), String> {
         let channel = &*self.0;
-        channel.context.state.expect_beats(LOOK_EVERY * 2 + LONGEST_PAUSE);
+        let every = *channel.config.webhook_check;
+        channel.context.state.expect_beats(every * 2 + LONGEST_PAUSE);
         let mut failures = 0;
         loop {
             let looked = tokio::select! {
@@ -87,7 +86,7 @@ impl Listener for Keeper {
             let pause = match looked {
                 Ok(()) => {
                     failures = 0;
-                    LOOK_EVERY
+                    every
                 }
                 Err(least) => {
                     let doubled = PAUSE.saturating_mul(1 << u32::min(failures, 10)).min(LONGEST_PAUSE);
@@ -118,13 +117,18 @@ impl Telegram {
             );
             tracing::error!(channel = %self.context.id, hint, "somebody else has a webhook for this bot");
             state.set(ChannelState::Conflict { hint });
-            return Err(LONGEST_PAUSE / 2);
+            return Err(*self.config.webhook_check / 2);
         }
-        if !self.set.swap(true, std::sync::atomic::Ordering::Relaxed) || !self.is_as_wanted(&info, &url) {
+        let failure = recent_failure(&info, self.context.clock.now().0 / 1000);
+        // The secret is not told; but whoever has set the same address with another one (or none) is refused by us.
+        let refused = failure.as_ref().is_some_and(|why| why.contains("401"));
+        let is_first = !self.set.load(Ordering::Relaxed);
+        if is_first || refused || !self.is_as_wanted(&info, &url) {
             self.set_webhook(&url).await?;
+            self.set.store(true, Ordering::Relaxed);
         }
         state.beat();
-        match recent_failure(&info, self.context.clock.now().0 / 1000) {
+        match failure.filter(|_| !refused) {
             Some(why) => state.set(ChannelState::Reconnecting { why }),
             None => state.set(ChannelState::Connected),
         }
@@ -132,7 +136,11 @@ impl Telegram {
     }
 
     fn is_as_wanted(&self, info: &WebhookInfo, url: &str) -> bool {
-        info.url == url && info.max_connections.is_none_or(|max| max == u32::from(self.config.webhook_connections))
+        let mut allowed = info.allowed_updates.clone();
+        allowed.sort_unstable();
+        info.url == url
+            && info.max_connections.is_none_or(|max| max == u32::from(self.config.webhook_connections))
+            && allowed == self.wanted_names()
     }
 
     async fn set_webhook(&self, url: &str) -> Result<(), Duration> {
