@@ -1,17 +1,29 @@
 //! The Telegram channel, from Telegram's update to Telegram's receipt. [`platform`] is the Bot API it talks to, [`html`] how
 //! Telegram reads what it sends.
 
+mod access;
+mod albums;
 mod answers;
+mod commands;
+mod conflicts;
+mod edits;
+mod groups;
 pub(crate) mod html;
+mod moves;
 mod platform;
+mod polling;
+mod probe;
 mod render;
 mod setting;
+mod standing;
+mod webhook;
 
 use std::sync::Arc;
 
 use caigunn_bridge::contract::store::{Upkeep, WorkFilter, WorkItem};
 use caigunn_bridge::model::TurnState;
 use caigunn_bridge::stores::sqlite::{SqliteOptions, SqliteStore};
+use serde_json::Value;
 
 use crate::support::{Bridge, Setup, until};
 use platform::{Platform, Sent, TOKEN};
@@ -32,6 +44,12 @@ fn keys(id: &str, platform: &Platform) -> Vec<(String, String)> {
     values.into_iter().map(|(name, value)| (key(name), value.to_owned())).collect()
 }
 
+/// Sets keys of the section of a channel.
+fn keyed(setup: Setup, id: &str, keys: &[(&str, &str)]) -> Setup {
+    let key = |key: &str| format!("CHANNELS__{}__{key}", id.to_uppercase());
+    keys.iter().fold(setup, |setup, (name, value)| setup.set(&key(name), value))
+}
+
 /// A bridge with one Telegram channel (and the HTTP channel beside it).
 struct World {
     platform: Platform,
@@ -48,6 +66,11 @@ impl World {
     /// The same with other keys: `CHANNELS__<ID>__<KEY>`.
     async fn with(id: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
         Self::on(Platform::start().await, id, change).await
+    }
+
+    /// The same with keys of the channel's own section.
+    async fn keyed(id: &str, keys: &[(&str, &str)]) -> Self {
+        Self::with(id, |setup| keyed(setup, id, keys)).await
     }
 
     /// On a platform on which something has happened before.
@@ -132,9 +155,27 @@ impl World {
 
     /// The state of the channel on the readiness page.
     async fn state(&self) -> String {
+        self.standing().await["state"].as_str().unwrap().to_owned()
+    }
+
+    /// All that the readiness page says of the channel.
+    async fn standing(&self) -> Value {
         let page = self.bridge.ready().await;
         let channels = page["channels"].as_array().unwrap();
-        let own = channels.iter().find(|channel| channel["name"] == self.id.as_str()).unwrap();
-        own["state"].as_str().unwrap().to_owned()
+        channels.iter().find(|channel| channel["name"] == self.id.as_str()).unwrap().clone()
+    }
+
+    async fn is(&self, state: &str) {
+        until(&format!("the channel is {state}"), async || self.state().await == state).await;
+    }
+
+    /// Waits until everything that has happened is acknowledged.
+    async fn heard(&self) {
+        until("everything is acknowledged", async || self.platform.pending() == 0).await;
+    }
+
+    /// The database itself.
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.bridge.folder().join("bridge.db")).unwrap()
     }
 }
