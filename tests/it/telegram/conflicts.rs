@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use caigunn_bridge::sandbox::SandboxOptions;
+
 use super::platform::{CONFLICT, Fault, Platform, TOKEN};
+use super::setting::Outside;
 use super::{World, keyed};
 use crate::support::until;
 
@@ -129,4 +132,29 @@ async fn a_refused_token_pauses_this_channel_alone_until_it_works_again() {
     assert!(world.platform.attempts("getUpdates").len() - before <= 3);
     world.is("connected").await;
     world.rests().await;
+}
+
+#[tokio::test]
+async fn no_failure_writes_the_token_into_the_log() {
+    let outside = Outside::with(SandboxOptions::default(), |place| place.set("CHANNELS__TG__POLL_TIMEOUT", "1s")).await;
+    let daemon = outside.start().await;
+    let secret = TOKEN.split_once(':').unwrap().1;
+    let faults = [
+        Fault::Reset,
+        Fault::Answer(502, "<html>https://api.telegram.org/bot123456789:AAFakeTokenOfTheTests_0123456789-abc/</html>"),
+        Fault::Refuse(500, "see /bot123456789:AAFakeTokenOfTheTests_0123456789-abc/getUpdates"),
+        Fault::Hang,
+    ];
+    let warned = || outside.place.log().matches("Telegram cannot be heard").count();
+    for (n, fault) in faults.into_iter().enumerate() {
+        outside.platform.fails("getUpdates", None, fault.clone(), 1);
+        outside.platform.fails("sendMessage", None, fault, 1);
+        outside.platform.says(ANN, ANN, "hello");
+        until("it goes on", async || outside.platform.sent_count(ANN) > n && warned() > n).await;
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.exit_code().await, 0);
+    let log = outside.place.log();
+    assert!(!log.contains(secret), "{log}");
+    assert!(log.contains("[token]"), "what Telegram says is passed on without it");
 }

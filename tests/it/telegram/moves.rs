@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::platform::{Draft, Fault};
 use super::{World, keyed};
 use crate::support::until;
@@ -55,17 +57,19 @@ async fn all_have_come(world: &World) {
     assert_eq!(world.platform.overlaps(), 0);
 }
 
+async fn moves(scope: &str) {
+    let id = format!("tg_moves_{scope}");
+    let world = World::with(&id, |setup| keyed(setup, &id, &[("SCOPE", scope)])).await;
+    backlog(&world).await;
+    world.platform.migrates(OLD, NEW);
+    all_have_come(&world).await;
+    assert_eq!(calls(&world, OLD), 1, "nothing is sent to the old chat any more");
+    assert_eq!(world.counted("bridge_events_total", &[("result", "duplicate")]).await, 1, "both chats tell");
+}
+
 #[tokio::test]
 async fn a_group_takes_everything_along_when_it_moves() {
-    for scope in ["user", "chat", "user_in_chat"] {
-        let id = format!("tg_moves_{scope}");
-        let world = World::with(&id, |setup| keyed(setup, &id, &[("SCOPE", scope)])).await;
-        backlog(&world).await;
-        world.platform.migrates(OLD, NEW);
-        all_have_come(&world).await;
-        assert_eq!(calls(&world, OLD), 1, "nothing is sent to the old chat any more");
-        assert_eq!(world.counted("bridge_events_total", &[("result", "duplicate")]).await, 1, "both chats tell");
-    }
+    tokio::join!(moves("user"), moves("chat"), moves("user_in_chat"));
 }
 
 #[tokio::test]
@@ -82,7 +86,35 @@ async fn a_move_while_the_bridge_is_down() {
     let mut world = World::keyed("tg_moves_down", &[("SCOPE", "chat")]).await;
     backlog(&world).await;
     world.bridge.crash().await;
+    until("the chatbot has carried it out", async || world.bridge.asked("three").1 == 1).await;
     world.platform.migrates(OLD, NEW);
     world.starts_again(&[]).await;
     all_have_come(&world).await;
+}
+
+/// As <https://github.com/tdlib/telegram-bot-api/issues/266> shows it.
+async fn arrives_and_moves(scope: &str) {
+    let id = format!("tg_arrives_{scope}");
+    let world = World::with(&id, |setup| keyed(setup, &id, &[("SCOPE", scope)])).await;
+    backlog(&world).await;
+    world.platform.migrates_unseen(OLD, NEW);
+    world.platform.changes_membership(NEW, ANN, "left", "member");
+    world.platform.service(OLD, ANN, json!({ "migrate_to_chat_id": NEW }));
+    world.platform.service(NEW, ANN, json!({ "migrate_from_chat_id": OLD }));
+    all_have_come(&world).await;
+    // Telegram tells of the old group's end when the new one is deleted.
+    world.platform.changes_membership(OLD, ANN, "member", "left");
+    named(&world, NEW, "six");
+    world.gets(NEW, 6).await;
+    world.rests().await;
+}
+
+#[tokio::test]
+async fn the_bots_arrival_in_the_new_chat_is_told_before_the_move() {
+    tokio::join!(
+        arrives_and_moves("user"),
+        arrives_and_moves("chat"),
+        arrives_and_moves("thread"),
+        arrives_and_moves("user_in_chat"),
+    );
 }
