@@ -51,17 +51,18 @@ pub(super) fn migrate(tx: &Tx<'_>, channel: i64, from: &str, to: &Target) -> Res
     Ok(moved)
 }
 
-/// Gives a contact its key in the new chat. One that the new chat has made already keeps it if it has had a conversation;
-/// else it was only seen there (the bot's own arrival in the new chat is told before the move), and it changes places with
-/// the one that comes: then it is answered.
+/// Gives a contact its key in the new chat. One that the new chat has made already keeps it if anything was said there; else
+/// it was only seen (the bot's own arrival in the new chat may be told before the move), and changes places with the one
+/// that comes.
 fn rename(tx: &Tx<'_>, channel: i64, id: i64, key: &ContactKey, moved: &ContactKey) -> Result<Option<i64>> {
     const RENAME: &str = "UPDATE OR IGNORE contacts SET key = ?2 WHERE id = ?1";
     if tx.run(RENAME, params![id, moved.as_str()])? > 0 {
         return Ok(None);
     }
     const SILENT: &str = "SELECT c.id FROM contacts c WHERE c.channel = ?1 AND c.key = ?2 AND c.id <> ?3
-                          AND NOT EXISTS (SELECT 1 FROM journal j JOIN asks a ON a.turn = j.turn
-                                          WHERE j.contact = c.id AND j.kind < 2)";
+        AND NOT EXISTS (SELECT 1 FROM journal j JOIN asks a ON a.turn = j.turn WHERE j.contact = c.id AND j.kind < 2)
+        AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.contact = c.id AND j.kind < 2
+                        AND j.body ->> '$.kind' IN ('message', 'edit', 'command', 'interaction'))";
     let silent = tx.first(SILENT, params![channel, moved.as_str(), id], |row| Ok(row.get::<_, i64>(0)?))?;
     if let Some(other) = silent {
         // No two may have one key, not even in between.
