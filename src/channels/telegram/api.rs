@@ -189,7 +189,7 @@ impl Api {
                 parameters,
             }),
             Ok(_) => Err(CallError::Odd { status, what: "no result".to_owned() }),
-            Err(error) => Err(CallError::Odd { status, what: error.to_string() }),
+            Err(error) => Err(CallError::Odd { status, what: format!("not what the Bot API writes: {error}") }),
         }
     }
 

@@ -48,6 +48,10 @@ pub struct TelegramConfig {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100))]
     pub webhook_connections: u8,
+    /// How often Telegram is asked whether the webhook is still set as it should be.
+    #[serde(default = "default_webhook_check")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub webhook_check: HumanDuration,
     /// Takes the bot over from a webhook that somebody else has set for it.
     #[serde(default)]
     pub take_over: bool,
@@ -154,6 +158,10 @@ fn default_poll_timeout() -> HumanDuration {
 
 fn default_timeout() -> HumanDuration {
     HumanDuration::from_secs(30)
+}
+
+fn default_webhook_check() -> HumanDuration {
+    HumanDuration::from_mins(1)
 }
 
 fn default_album_wait() -> HumanDuration {

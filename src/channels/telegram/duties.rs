@@ -8,7 +8,7 @@ use crate::channels::telegram::Telegram;
 use crate::channels::telegram::api::CallError;
 use crate::channels::telegram::config::{Groups, Receive};
 use crate::channels::telegram::ingress::KV;
-use crate::channels::telegram::wire::Identity;
+use crate::channels::telegram::wire::{Identity, WebhookInfo};
 use crate::contract::channel::{Finding, SendError};
 use crate::model::Lang;
 use crate::model::commands::CATALOGUE;
@@ -52,40 +52,52 @@ pub(super) async fn probe(channel: &Telegram) -> Vec<Finding> {
         Ok(bot) => bot,
         Err(error) => return vec![unreachable(channel, &error)],
     };
-    let id = &channel.context.id;
     let mut findings =
         vec![Finding::ok(format!("Telegram accepts the token: @{} ({}), id {}", bot.username, bot.first_name, bot.id))];
     findings.push(groups(channel, &bot));
     match channel.webhook_info().await {
-        Ok(info) => {
-            let own = channel.webhook_url();
-            let host = info.url.split('/').nth(2).unwrap_or("another server");
-            let set = !info.url.is_empty();
-            findings.push(match (channel.config.receive, set) {
-                (Receive::Polling, false) => Finding::ok("no webhook is set: the bridge polls"),
-                (Receive::Webhook, false) => Finding::ok("no webhook is set yet: the bridge sets it when it runs"),
-                (Receive::Webhook, true) if own.as_deref() == Some(info.url.as_str()) => {
-                    Finding::ok(format!("the webhook is set, {} updates wait", info.pending_update_count))
-                }
-                _ if channel.config.take_over => {
-                    Finding::ok(format!("a webhook at {host} is set; the bridge takes the bot over when it runs"))
-                }
-                _ => Finding::wrong(
-                    format!("a webhook at {host} receives this bot's messages"),
-                    format!(
-                        "stop what runs there and remove it (`deleteWebhook`), or set `channels.{id}.take_over = true`; \
-                         a webhook of this bridge's own from earlier is replaced by itself"
-                    ),
-                ),
-            });
-            if let Some(error) = info.last_error_message.filter(|_| info.pending_update_count > 0) {
-                let what = format!("Telegram's last delivery to the webhook failed: {error}");
-                findings.push(Finding::wrong(what, "is the bridge reachable at `webhook_url` from the internet?"));
-            }
-        }
+        Ok(info) => findings.extend(webhook(channel, &info)),
         Err(error) => findings.push(unreachable(channel, &error)),
     }
     findings
+}
+
+/// Who receives the bot's messages, and whether they arrive.
+fn webhook(channel: &Telegram, info: &WebhookInfo) -> Vec<Finding> {
+    let id = &channel.context.id;
+    let is_own = channel.webhook_url().is_some_and(|own| own == info.url);
+    let host = info.url.split('/').nth(2).unwrap_or("another server");
+    let waiting = match info.pending_update_count {
+        0 => "nothing waits".to_owned(),
+        1 => "1 update waits".to_owned(),
+        n => format!("{n} updates wait"),
+    };
+    let state = match (channel.config.receive, info.url.is_empty()) {
+        (Receive::Polling, true) => Finding::ok("no webhook is set: the bridge polls"),
+        (Receive::Webhook, true) => Finding::ok("no webhook is set yet: the bridge sets it when it runs"),
+        (Receive::Webhook, false) if is_own => Finding::ok(format!("its webhook is set, {waiting}")),
+        (Receive::Polling, false) if is_own => {
+            Finding::ok("its own webhook is still set: the bridge takes it away when it runs, and polls")
+        }
+        _ if channel.config.take_over => {
+            Finding::ok(format!("a webhook at {host} is set: the bridge takes the bot over when it runs (`take_over`)"))
+        }
+        _ => Finding::wrong(
+            format!("a webhook at {host} receives this bot's messages"),
+            format!(
+                "if another program is there, stop it and set `channels.{id}.take_over = true`, or give the bridge a bot of \
+                 its own; if it is the bridge's own from earlier, the bridge replaces it when it runs"
+            ),
+        ),
+    };
+    let ours = is_own && channel.config.receive == Receive::Webhook && info.pending_update_count > 0;
+    let failed = info.last_error_message.as_ref().filter(|_| ours).map(|error| {
+        Finding::wrong(
+            format!("Telegram could not deliver to the webhook: {error} ({waiting})"),
+            "does the bridge run, and can Telegram reach it at `webhook_url` from the internet?",
+        )
+    });
+    [Some(state), failed].into_iter().flatten().collect()
 }
 
 fn groups(channel: &Telegram, bot: &Identity) -> Finding {
@@ -106,10 +118,14 @@ fn groups(channel: &Telegram, bot: &Identity) -> Finding {
 }
 
 fn unreachable(channel: &Telegram, error: &CallError) -> Finding {
-    let hint = if error.is_unauthorized() {
-        format!("set `channels.{}.token` to the token from @BotFather (/token shows it)", channel.context.id)
-    } else {
-        "can this machine reach the Bot API server (`api_url`)? Is a proxy needed?".to_owned()
-    };
-    Finding::wrong(format!("Telegram: {error}"), hint)
+    let id = &channel.context.id;
+    if error.is_unauthorized() {
+        let hint = format!("set `channels.{id}.token` to the token from @BotFather (/token shows it)");
+        return Finding::wrong(format!("Telegram refuses the token: {error}"), hint);
+    }
+    let server = channel.config.api_url.split('/').nth(2).unwrap_or_default();
+    Finding::wrong(
+        format!("the Bot API server {server}: {error}"),
+        "can this machine reach it (`api_url`)? Is a proxy needed (`proxy`)?",
+    )
 }

@@ -152,6 +152,14 @@ impl Telegram {
         wanted
     }
 
+    /// The same as Telegram names them, sorted.
+    pub(super) fn wanted_names(&self) -> Vec<String> {
+        let name = |update| serde_json::to_value(update).ok().and_then(|name| name.as_str().map(str::to_owned));
+        let mut names: Vec<String> = self.wanted().into_iter().filter_map(name).collect();
+        names.sort_unstable();
+        names
+    }
+
     pub(super) async fn webhook_info(&self) -> Result<WebhookInfo, CallError> {
         self.api.ask(&payloads::GetWebhookInfo::new()).await
     }

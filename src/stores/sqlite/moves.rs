@@ -22,11 +22,11 @@ pub(super) fn migrate(tx: &Tx<'_>, channel: i64, from: &str, to: &Target) -> Res
     let (contacts, _) = rows::all(tx.conn, CONTACTS, params![channel, from], |row| {
         Ok((row.get::<_, i64>(0)?, ContactKey::from_stored(&row.get::<_, String>(1)?)))
     })?;
+    let mut left = Vec::new();
     for (id, key) in &contacts {
         tx.run("UPDATE contacts SET target_key = ?2, target = ?3 WHERE id = ?1", params![id, &*to.key, target])?;
-        // A contact that the new chat has made already keeps its own conversation.
         if let Some(moved) = key.moved(from, &to.key) {
-            tx.run("UPDATE OR IGNORE contacts SET key = ?2 WHERE id = ?1", params![id, moved.as_str()])?;
+            left.extend(rename(tx, channel, *id, key, &moved)?);
         }
     }
     // By the turn's own target: a contact may have been seen elsewhere since.
@@ -44,7 +44,7 @@ pub(super) fn migrate(tx: &Tx<'_>, channel: i64, from: &str, to: &Target) -> Res
          WHERE channel = ?1 AND target_key = ?2 AND state < 2",
         params![channel, from, &*to.key, target],
     )?;
-    all(tx, contacts.into_iter().map(|(id, _)| id))
+    all(tx, contacts.into_iter().map(|(id, _)| id).chain(left))
 }
 
 /// One address of a chat (a topic, say) is refused, and `to` is where its part goes on, in the same chat: whatever has that
@@ -78,4 +78,26 @@ fn all(tx: &Tx<'_>, contacts: impl IntoIterator<Item = i64>) -> Result<Vec<Arc<C
         moved.extend(rows::contact_by_id(tx.conn, id)?);
     }
     Ok(moved)
+}
+
+/// Gives a contact its key in the new chat. One that the new chat has made already keeps it if anything was said there; else
+/// it was only seen (the bot's own arrival in the new chat may be told before the move), and changes places with the one
+/// that comes.
+fn rename(tx: &Tx<'_>, channel: i64, id: i64, key: &ContactKey, moved: &ContactKey) -> Result<Option<i64>> {
+    const RENAME: &str = "UPDATE OR IGNORE contacts SET key = ?2 WHERE id = ?1";
+    if tx.run(RENAME, params![id, moved.as_str()])? > 0 {
+        return Ok(None);
+    }
+    const SILENT: &str = "SELECT c.id FROM contacts c WHERE c.channel = ?1 AND c.key = ?2 AND c.id <> ?3
+        AND NOT EXISTS (SELECT 1 FROM journal j JOIN asks a ON a.turn = j.turn WHERE j.contact = c.id AND j.kind < 2)
+        AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.contact = c.id AND j.kind < 2
+                        AND j.body ->> '$.kind' IN ('message', 'edit', 'command', 'interaction'))";
+    let silent = tx.first(SILENT, params![channel, moved.as_str(), id], |row| Ok(row.get::<_, i64>(0)?))?;
+    if let Some(other) = silent {
+        // No two may have one key, not even in between.
+        tx.run(RENAME, params![other, format!("moving|{}", key.as_str())])?;
+        tx.run(RENAME, params![id, moved.as_str()])?;
+        tx.run(RENAME, params![other, key.as_str()])?;
+    }
+    Ok(silent)
 }

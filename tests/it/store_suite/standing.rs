@@ -192,6 +192,19 @@ pub(crate) async fn a_chat_that_has_its_own_conversation_keeps_it<F: StoreFactor
     assert_eq!(known.id, after.id);
 }
 
+pub(crate) async fn a_chat_that_was_only_seen_before_gives_way<F: StoreFactory>() {
+    for dropped in [None, Some(Reason::NoAnswerNeeded)] {
+        let w = World::<F>::new().await;
+        let (_, before) = opened(w.accept(in_chat("-1", "ann", "1")).await);
+        let mut joined = NewEvent { dropped, ..in_chat("-100", "ann", "2") };
+        joined.incoming.event = InboundEvent::Membership { change: Membership::Joined };
+        w.accept(joined).await;
+        w.accept(moves("-1", "-100", "g")).await;
+        let (_, known) = opened(w.accept(in_chat("-100", "ann", "3")).await);
+        assert_eq!((known.id, known.uid()), (before.id, before.uid()), "{dropped:?}");
+    }
+}
+
 fn late(key: &str, of: &str, text: &str, late: LateEdit) -> NewEvent {
     let mut event = event("ann", key);
     event.incoming.event = InboundEvent::Edit { of: of.into(), message: Message::text(text), late };

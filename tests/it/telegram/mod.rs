@@ -1,21 +1,32 @@
 //! The Telegram channel, from Telegram's update to Telegram's receipt. [`platform`] is the Bot API it talks to, [`html`] how
 //! Telegram reads what it sends.
 
+mod access;
+mod albums;
 mod answers;
 mod changeover;
+mod commands;
+mod conflicts;
 mod doubt;
+mod edits;
 mod files;
+mod groups;
 pub(crate) mod html;
 mod long;
 mod mistakes;
+mod moves;
 mod platform;
+mod polling;
+mod probe;
 mod rates;
 mod refusals;
 mod render;
 mod setting;
+mod standing;
 mod topics;
 mod typing;
 mod understood;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -23,6 +34,7 @@ use caigunn_bridge::contract::store::{Upkeep, WorkFilter, WorkItem};
 use caigunn_bridge::model::TurnState;
 use caigunn_bridge::sandbox::{Fault, Scripted};
 use caigunn_bridge::stores::sqlite::{SqliteOptions, SqliteStore};
+use serde_json::Value;
 
 use crate::support::{Bridge, Setup, until};
 use platform::{Platform, Sent, TOKEN};
@@ -43,6 +55,12 @@ fn keys(id: &str, platform: &Platform) -> Vec<(String, String)> {
     values.into_iter().map(|(name, value)| (key(name), value.to_owned())).collect()
 }
 
+/// Sets keys of the section of a channel.
+fn keyed(setup: Setup, id: &str, keys: &[(&str, &str)]) -> Setup {
+    let key = |key: &str| format!("CHANNELS__{}__{key}", id.to_uppercase());
+    keys.iter().fold(setup, |setup, (name, value)| setup.set(&key(name), value))
+}
+
 /// A bridge with one Telegram channel (and the HTTP channel beside it).
 struct World {
     platform: Platform,
@@ -59,6 +77,11 @@ impl World {
     /// The same with other keys: `CHANNELS__<ID>__<KEY>`.
     async fn with(id: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
         Self::on(Platform::start().await, id, change).await
+    }
+
+    /// The same with keys of the channel's own section.
+    async fn keyed(id: &str, keys: &[(&str, &str)]) -> Self {
+        Self::with(id, |setup| keyed(setup, id, keys)).await
     }
 
     /// On a platform on which something has happened before.
@@ -155,9 +178,27 @@ impl World {
 
     /// The state of the channel on the readiness page.
     async fn state(&self) -> String {
+        self.standing().await["state"].as_str().unwrap().to_owned()
+    }
+
+    /// All that the readiness page says of the channel.
+    async fn standing(&self) -> Value {
         let page = self.bridge.ready().await;
         let channels = page["channels"].as_array().unwrap();
-        let own = channels.iter().find(|channel| channel["name"] == self.id.as_str()).unwrap();
-        own["state"].as_str().unwrap().to_owned()
+        channels.iter().find(|channel| channel["name"] == self.id.as_str()).unwrap().clone()
+    }
+
+    async fn is(&self, state: &str) {
+        until(&format!("the channel is {state}"), async || self.state().await == state).await;
+    }
+
+    /// Waits until everything that has happened is acknowledged.
+    async fn heard(&self) {
+        until("everything is acknowledged", async || self.platform.pending() == 0).await;
+    }
+
+    /// The database itself.
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.bridge.folder().join("bridge.db")).unwrap()
     }
 }

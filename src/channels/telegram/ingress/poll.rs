@@ -13,12 +13,15 @@ use crate::channels::telegram::api::CallError;
 use crate::channels::telegram::{Telegram, ids};
 use crate::contract::channel::{ChannelState, Listener};
 
-/// How much longer than Telegram holds a poll we wait for its answer.
+/// How much longer than Telegram holds a poll we wait for its answer, at most; no longer than for any other call.
 const SLACK: Duration = Duration::from_secs(10);
 
 /// The pause after a failure, doubled with each further one.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The least pause after a webhook was found in the way.
+const IN_THE_WAY: Duration = Duration::from_secs(5);
 
 /// So many failures in a row, and the next poll goes over a new connection pool: a dead connection may look alive.
 const RENEW_AFTER: u32 = 3;
@@ -40,9 +43,17 @@ impl Listener for Poll {
     /// Goes on through every failure of Telegram's; ends with `stop` only.
     async fn run(&mut self, stop: CancellationToken) -> Result<(), String> {
         let channel = &*self.0;
-        channel.context.state.expect_beats(*channel.config.poll_timeout + SLACK + LONGEST_PAUSE);
-        let mut polling =
-            Polling { channel, client: None, failures: 0, offset: None, known_since: None, greeted: false };
+        // Between two answers of a healthy server lies one poll, and storing what it brought.
+        channel.context.state.expect_beats(*channel.config.poll_timeout + 2 * slack(channel));
+        let mut polling = Polling {
+            channel,
+            client: None,
+            failures: 0,
+            offset: None,
+            known_since: None,
+            greeted: false,
+            brief: true,
+        };
         // Read at each start: another replica may have listened meanwhile.
         let source = ids::source(channel.config.bot_id());
         let cursor = channel.context.store.cursor(&source).await.map_err(|error| error.to_string())?;
@@ -60,6 +71,10 @@ impl Listener for Poll {
     }
 }
 
+fn slack(channel: &Telegram) -> Duration {
+    SLACK.min(*channel.config.timeout)
+}
+
 struct Polling<'a> {
     channel: &'a Telegram,
     /// A pool of its own: a poll that hangs takes no connection from what is being sent.
@@ -71,6 +86,8 @@ struct Polling<'a> {
     known_since: Option<Instant>,
     /// Whether the way was found free of webhooks.
     greeted: bool,
+    /// Whether the next poll is not to be held: so it is known at once, and not only when somebody writes, that all is well.
+    brief: bool,
 }
 
 impl Polling<'_> {
@@ -83,15 +100,16 @@ impl Polling<'_> {
             }
             Err(Trouble::Call(error)) => {
                 let least = self.channel.troubled(&error);
-                if matches!(error, CallError::Refused { code: 409, .. }) {
-                    self.greeted = false;
-                }
+                let conflict = matches!(error, CallError::Refused { code: 409, .. });
+                // A brief poll would find no rival, as it does not last until the rival's next one.
+                (self.greeted, self.brief) = (self.greeted && !conflict, !conflict);
                 self.pause().max(least)
             }
             Err(Trouble::Webhook(hint)) => {
                 tracing::error!(channel = %self.channel.context.id, hint, "somebody else has a webhook for this bot");
                 self.channel.context.state.set(ChannelState::Conflict { hint });
-                self.pause().max(LONGEST_PAUSE / 2)
+                self.brief = true;
+                self.pause().max(IN_THE_WAY)
             }
             Err(Trouble::Store(why)) => {
                 tracing::error!(channel = %self.channel.context.id, why, "what came in cannot be stored; Telegram keeps it");
@@ -129,15 +147,16 @@ impl Polling<'_> {
             Some(client) => client.clone(),
             None => self.client.insert(channel.api.new_client()?).clone(),
         };
-        let hold = *channel.config.poll_timeout;
+        let hold = if self.brief { Duration::ZERO } else { *channel.config.poll_timeout };
         let mut ask = payloads::GetUpdates::new().limit(100).allowed_updates(channel.wanted());
         ask.timeout = Some(u32::try_from(hold.as_secs()).unwrap_or(0));
         ask.offset = self.offset.map(|offset| i32::try_from(offset).unwrap_or_default());
         let asked = Instant::now();
-        let updates: Vec<Box<RawValue>> = channel.api.call_for(&client, &ask, hold + SLACK).await?;
+        let updates: Vec<Box<RawValue>> = channel.api.call_for(&client, &ask, hold + slack(channel)).await?;
         channel.context.state.beat();
-        channel.context.state.set(ChannelState::Connected);
+        self.brief = false;
         if updates.is_empty() {
+            channel.context.state.set(ChannelState::Connected);
             // Whatever the offset named is acknowledged and gone by now.
             self.offset = None;
             // A server that does not hold the poll, or is not to, is not asked in a hot loop.
@@ -147,6 +166,8 @@ impl Polling<'_> {
         let batch = channel.read(&raw, &rules);
         let next = batch.last.map(|last| last + 1);
         channel.accept(batch).await.map_err(|error| Trouble::Store(error.to_string()))?;
+        // Not before: a bridge that can hear and not keep is not well, however often it hears.
+        channel.context.state.set(ChannelState::Connected);
         // A server that gives the same again, whatever it is asked, is not asked in a hot loop either.
         let goes_on = next.is_some() && next != self.offset;
         self.offset = next;

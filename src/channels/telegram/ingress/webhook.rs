@@ -1,6 +1,5 @@
 //! The webhook: a route in the bridge's own server, and the loop that keeps it set at Telegram.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +13,6 @@ use axum::routing::post;
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 use teloxide::payloads::{self, SetWebhookSetters};
-use teloxide::types::AllowedUpdate;
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::telegram::Telegram;
@@ -24,9 +22,6 @@ use crate::contract::channel::{ChannelState, Listener, Routes};
 
 /// The largest update is far below it.
 const MAX_UPDATE: usize = 1 << 20;
-
-/// How often Telegram is asked whether the webhook is still ours.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -81,7 +76,8 @@ impl Listener for Keeper {
     /// Ends with `stop` only. The webhook stays: Telegram keeps what comes meanwhile and delivers it at the next start.
     async fn run(&mut self, stop: CancellationToken) -> Result<(), String> {
         let channel = &*self.0;
-        channel.context.state.expect_beats(LOOK_EVERY * 2 + LONGEST_PAUSE);
+        let every = *channel.config.webhook_check;
+        channel.context.state.expect_beats(every * 2 + LONGEST_PAUSE);
         let mut failures = 0;
         loop {
             let looked = tokio::select! {
@@ -91,7 +87,7 @@ impl Listener for Keeper {
             let pause = match looked {
                 Ok(()) => {
                     failures = 0;
-                    LOOK_EVERY
+                    every
                 }
                 Err(least) => {
                     let doubled = PAUSE.saturating_mul(1 << u32::min(failures, 10)).min(LONGEST_PAUSE);
@@ -122,18 +118,18 @@ impl Telegram {
             );
             tracing::error!(channel = %self.context.id, hint, "somebody else has a webhook for this bot");
             state.set(ChannelState::Conflict { hint });
-            return Err(LONGEST_PAUSE / 2);
+            return Err(*self.config.webhook_check / 2);
         }
         let failure = recent_failure(&info, self.context.clock.now().0 / 1000);
-        // Once by each process, whatever Telegram says of it: the secret it does not tell. Somebody may have set another one.
-        let foreign_secret =
-            failure.is_some() && info.last_error_message.as_ref().is_some_and(|why| why.contains("401"));
-        if !self.set.load(Ordering::Relaxed) || foreign_secret || !self.is_as_wanted(&info, &url) {
+        // The secret is not told; but whoever has set the same address with another one (or none) is refused by us.
+        let refused = failure.as_ref().is_some_and(|why| why.contains("401"));
+        let is_first = !self.set.load(Ordering::Relaxed);
+        if is_first || refused || !self.is_as_wanted(&info, &url) {
             self.set_webhook(&url, &info.url).await?;
             self.set.store(true, Ordering::Relaxed);
         }
         state.beat();
-        match failure {
+        match failure.filter(|_| !refused) {
             Some(why) => state.set(ChannelState::Reconnecting { why }),
             None => state.set(ChannelState::Connected),
         }
@@ -141,14 +137,11 @@ impl Telegram {
     }
 
     fn is_as_wanted(&self, info: &WebhookInfo, url: &str) -> bool {
-        let kinds = |wanted: &AllowedUpdate| {
-            serde_json::to_value(wanted).ok().and_then(|kind| kind.as_str().map(str::to_owned))
-        };
-        let wanted: BTreeSet<String> = self.wanted().iter().filter_map(kinds).collect();
+        let mut allowed = info.allowed_updates.clone();
+        allowed.sort_unstable();
         info.url == url
             && info.max_connections.is_none_or(|max| max == u32::from(self.config.webhook_connections))
-            // None are named when Telegram sends what it sends by default.
-            && info.allowed_updates.iter().cloned().collect::<BTreeSet<_>>() == wanted
+            && allowed == self.wanted_names()
     }
 
     async fn set_webhook(&self, url: &str, replaced: &str) -> Result<(), Duration> {
