@@ -2,6 +2,7 @@
 //! Telegram reads what it sends.
 
 mod answers;
+mod crash;
 pub(crate) mod html;
 mod platform;
 mod render;
@@ -137,4 +138,9 @@ impl World {
         let own = channels.iter().find(|channel| channel["name"] == self.id.as_str()).unwrap();
         own["state"].as_str().unwrap().to_owned()
     }
+}
+
+#[expect(clippy::print_stderr, reason = "what a run was like is worth seeing, and its seed is needed when it failed")]
+fn say(text: &str) {
+    eprintln!("{text}");
 }

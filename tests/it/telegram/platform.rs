@@ -36,8 +36,8 @@ pub(crate) use draft::Draft;
 pub(crate) use faults::{BAD_GATEWAY, CONFLICT, Fault};
 pub(crate) use people::{ANONYMOUS_ADMIN, CHANNEL_BOT, TELEGRAM};
 pub(crate) use rates::{Rate, Rates};
-pub(crate) use state::Sent;
-use state::{Action, Attempt};
+pub(crate) use state::{Attempt, Sent};
+use state::Action;
 
 use state::{Inner, Shared};
 
