@@ -77,7 +77,9 @@ impl Plan {
             // Long enough for whole turns, and for a look into the history to end.
             4 => Life::Listening(millis(900..1_300, dice)),
             5 => Life::Started(millis(0..120, dice)),
-            _ => Life::Listening(millis(5..350, dice)),
+            0 => Life::Listening(millis(5..350, dice)),
+            // What waited while nobody listened is worked on by then.
+            _ => Life::Listening(millis(5..100, dice)),
         }
     }
 

@@ -130,7 +130,9 @@ impl Chat {
         let mut said = Vec::new();
         for (n, (step, after)) in steps.into_iter().zip(after).enumerate() {
             let _ = kills.wait_for(|kills| *kills >= after).await;
-            tokio::time::sleep(Duration::from_millis(dice.u64(0..400))).await;
+            // Much comes while nobody listens: a bridge has the most to do when it starts.
+            let pause = if dice.bool() { 0 } else { dice.u64(0..400) };
+            tokio::time::sleep(Duration::from_millis(pause)).await;
             let user = self.users[n % self.users.len()];
             let (message, what) = self.say(platform, user, n, step, &mut dice).await;
             said.push(Said { chat: self.id, thread: self.thread, user, message, what });
