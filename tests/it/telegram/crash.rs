@@ -4,6 +4,7 @@
 //! `CRASH_SEED=<number>` repeats a run's dice; the moments at which the kills fall are the machine's.
 
 mod albums;
+mod commit;
 mod crowd;
 mod judge;
 
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 
 use super::platform::{BAD_GATEWAY, Fault, Platform};
 use super::setting::Outside;
-use crate::support::process::{Place, steady_addr};
+use crate::support::process::{Daemon, Place, steady_addr};
 use crate::support::until;
 use crowd::Said;
 use judge::Judge;
@@ -110,7 +111,7 @@ async fn run(name: &str, plan: Plan) {
     let everything = async {
         let (said, kills) = tokio::join!(join_all(writing), kill_again_and_again(&outside, &plan, &mut dice, &killed));
         let said: Vec<Said> = said.into_iter().flatten().collect();
-        let (daemon, addr) = outside.place.start().await;
+        let (daemon, addr) = outside.place.listens(spawn(&outside, plan.kills)).await;
         outside.platform.webhook_goes_to(&format!("http://{addr}"));
         outside.platform.heals();
         all_is_done(&outside, &said).await;
@@ -127,9 +128,14 @@ async fn run(name: &str, plan: Plan) {
     judge.nothing_is_asked_twice();
     judge.doubles_have_a_reason();
     assert_eq!(outside.platform.drops(), 0);
-    assert_eq!(outside.platform.violations(), Vec::<String>::new());
+    judge.violations_have_a_reason(&outside.platform.violations());
     daemon.signal("TERM");
     assert_eq!(daemon.exit_code().await, 0);
+}
+
+/// The bridge's `n`th life: Telegram is reached by a door of its own, so that each call can be told whose it was.
+fn spawn(outside: &Outside, n: usize) -> Daemon {
+    outside.place.spawn_with(&[("CHANNELS__TG__API_URL", &outside.platform.door(n))])
 }
 
 async fn kill_again_and_again(
@@ -145,11 +151,11 @@ async fn kill_again_and_again(
         }
         let (daemon, life) = match plan.life(dice, n) {
             Life::Listening(life) => {
-                let (daemon, addr) = outside.place.start().await;
+                let (daemon, addr) = outside.place.listens(spawn(outside, n)).await;
                 outside.platform.webhook_goes_to(&format!("http://{addr}"));
                 (daemon, life)
             }
-            Life::Started(life) => (outside.place.spawn(), life),
+            Life::Started(life) => (spawn(outside, n), life),
         };
         tokio::time::sleep(life).await;
         times.push(Instant::now());
@@ -162,7 +168,7 @@ async fn kill_again_and_again(
 /// A few of the calls to come go wrong. Refusals for a while are left to those that name a chat: a killed bridge forgets what
 /// the whole bot was told.
 fn fails_somewhere(platform: &Platform, dice: &mut fastrand::Rng) {
-    for _ in 0..dice.usize(2..6) {
+    for _ in 0..dice.usize(4..12) {
         let (method, fault) = match dice.u8(0..9) {
             0 => ("getUpdates", Fault::Reset),
             1 => ("getUpdates", Fault::Answer(502, BAD_GATEWAY)),

@@ -4,9 +4,12 @@
 mod answers;
 mod crash;
 pub(crate) mod html;
+mod isolation;
 mod platform;
 mod render;
+mod secrets;
 mod setting;
+mod soak;
 
 use std::sync::Arc;
 

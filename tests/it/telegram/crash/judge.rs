@@ -22,6 +22,7 @@ pub(super) struct Judge {
     asks: Vec<LogEntry>,
     attempts: Vec<Attempt>,
     log: Vec<Value>,
+    /// When each life ended; a life's calls came by the door of its number.
     kills: Vec<Instant>,
 }
 
@@ -145,18 +146,37 @@ impl Judge {
         }
     }
 
+    /// A good client does nothing that it should not, unless it was killed while it was being told so: before the 429 was
+    /// committed, another life knows nothing of it.
+    pub(super) fn violations_have_a_reason(&self, violations: &[String]) {
+        for violation in violations {
+            let told = |two: &[&Attempt]| two[0].status == 429 && two[0].door < two[1].door;
+            let untold = self.answers.keys().any(|chat| {
+                let own = violation.starts_with(&format!("a call for {chat} while it was to be left alone"));
+                let calls: Vec<&Attempt> = self.attempts.iter().filter(|attempt| attempt.chat == Some(*chat)).collect();
+                own && calls.windows(2).any(told)
+            });
+            assert!(untold, "{violation}");
+        }
+    }
+
+    /// Whether the bridge was killed after the first one, and not long after.
     fn killed_inside(&self, double: &Double) -> bool {
-        self.kills
-            .iter()
-            .any(|kill| *kill > double.first.at && *kill < double.second.at && *kill < double.first.at + COMMITTED)
+        let (first, second) = (self.attempt(&double.first), self.attempt(&double.second));
+        first.door < second.door && self.kills[first.door] < first.at + COMMITTED
     }
 
     /// Whether the call that brought it was never answered.
     fn was_cut(&self, sent: &Sent) -> bool {
+        self.attempt(sent).status == 0
+    }
+
+    /// The call that brought it.
+    fn attempt(&self, sent: &Sent) -> &Attempt {
         let own = |attempt: &&Attempt| {
             attempt.chat == Some(sent.chat) && attempt.text.as_ref() == Some(&sent.source) && attempt.at <= sent.at
         };
-        self.attempts.iter().rev().find(own).is_some_and(|attempt| attempt.status == 0)
+        self.attempts.iter().rev().find(own).expect("nothing is sent without a call")
     }
 
     fn asks_of(&self, user: i64) -> impl Iterator<Item = &LogEntry> {
