@@ -176,11 +176,11 @@ impl Api {
             Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
             Ok(Envelope { ok: false, error_code, description, parameters, .. }) => Err(CallError::Refused {
                 code: error_code.unwrap_or(status),
-                description: self.scrubbed(description.unwrap_or_default()),
+                description: without_quoted(&self.scrubbed(description.unwrap_or_default())),
                 parameters,
             }),
             Ok(_) => Err(CallError::Odd { status, what: "no result".to_owned() }),
-            Err(error) => Err(CallError::Odd { status, what: error.to_string() }),
+            Err(error) => Err(CallError::Odd { status, what: unreadable(&error) }),
         }
     }
 
@@ -203,5 +203,35 @@ impl Api {
     fn scrubbed(&self, text: String) -> String {
         let token = self.token.expose();
         if text.contains(token) { text.replace(token, "[token]") } else { text }
+    }
+}
+
+/// What Telegram quotes is a piece of what was sent ("Unsupported start tag "x" at byte offset 7"): people's words and the
+/// chatbot's, which are for no log.
+fn without_quoted(description: &str) -> String {
+    let parts = description.split('"').enumerate();
+    parts.map(|(n, part)| if n % 2 == 0 { part } else { "\"…\"" }).collect()
+}
+
+/// Where reading an answer ended. The parser's own words repeat what it found there.
+fn unreadable(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "is not what the method answers",
+        serde_json::error::Category::Eof => "breaks off",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is no JSON",
+    };
+    format!("the body {what} (line {}, column {})", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_quoted;
+
+    #[test]
+    fn what_telegram_quotes_is_left_out() {
+        let cut = |text: &str| without_quoted(text);
+        assert_eq!(cut("Bad Request: chat not found"), "Bad Request: chat not found");
+        assert_eq!(cut("expected \"</b>\", found \"</i>\""), "expected \"…\", found \"…\"");
+        assert_eq!(cut("can't find end of \"my secret"), "can't find end of \"…\"");
     }
 }
