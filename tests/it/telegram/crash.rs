@@ -25,6 +25,8 @@ use judge::Judge;
 enum Life {
     /// From the moment it listens.
     Listening(Duration),
+    /// From the moment it has been told of updates: it may not have stored them.
+    Told(Duration),
     /// From its start: it may never come to listen.
     Started(Duration),
 }
@@ -79,6 +81,7 @@ impl Plan {
             4 => Life::Listening(millis(900..1_300, dice)),
             5 => Life::Started(millis(0..120, dice)),
             0 => Life::Listening(millis(5..350, dice)),
+            1 | 2 => Life::Told(millis(0..6, dice)),
             // What waited while nobody listened is worked on by then.
             _ => Life::Listening(millis(5..100, dice)),
         }
@@ -155,6 +158,16 @@ async fn kill_again_and_again(
                 outside.platform.webhook_goes_to(&format!("http://{addr}"));
                 (daemon, life)
             }
+            Life::Told(life) => {
+                let told = told(&outside.platform);
+                let (daemon, addr) = outside.place.listens(spawn(outside, n)).await;
+                outside.platform.webhook_goes_to(&format!("http://{addr}"));
+                let deadline = Instant::now() + Duration::from_millis(350);
+                while self::told(&outside.platform) == told && Instant::now() < deadline {
+                    tokio::time::sleep(Duration::from_micros(200)).await;
+                }
+                (daemon, life)
+            }
             Life::Started(life) => (spawn(outside, n), life),
         };
         tokio::time::sleep(life).await;
@@ -163,6 +176,13 @@ async fn kill_again_and_again(
         killed.send_replace(n + 1);
     }
     times
+}
+
+/// Changes with every poll that is answered, every delivery that is made, and every update that is acknowledged.
+fn told(platform: &Platform) -> usize {
+    let polls = platform.attempts("getUpdates");
+    let acknowledged = usize::try_from(platform.acknowledged().unwrap_or_default()).unwrap();
+    polls.iter().filter(|poll| poll.status == 200).count() + platform.taken() + acknowledged
 }
 
 /// A few of the calls to come go wrong. Refusals for a while are left to those that name a chat: a killed bridge forgets what
