@@ -16,6 +16,9 @@ pub mod units;
 
 pub use start::{Running, StartError};
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::channels;
 use crate::config::{Kind, Known, Loaded, Mistakes, Sources};
 use crate::contract::Registration;
@@ -64,11 +67,24 @@ impl App {
     /// Lets each kind look at its own section; what it finds wrong leaves that channel out.
     fn parse_own(&self, loaded: &mut Loaded) {
         let mut wrong = Vec::new();
+        let mut listening: HashMap<(&str, String), &str> = HashMap::new();
         for (id, channel) in &loaded.config.channels {
-            if let Some(registration) = self.registration(&channel.kind)
-                && let Err(mistakes) = (registration.parse)(&channel.own)
-            {
-                wrong.push((id.clone(), mistakes));
+            let Some(registration) = self.registration(&channel.kind) else { continue };
+            let parsed = match (registration.parse)(&channel.own) {
+                Ok(parsed) => parsed,
+                Err(mistakes) => {
+                    wrong.push((id.clone(), mistakes));
+                    continue;
+                }
+            };
+            let Some(own) = (registration.listens_as)(&parsed).filter(|_| channel.enabled) else { continue };
+            match listening.entry((&channel.kind, own.account)) {
+                Entry::Vacant(free) => drop(free.insert(id)),
+                Entry::Occupied(other) => {
+                    let reason = format!("belongs to the bot of `channels.{}`", other.get());
+                    let hint = "its messages reach one channel only: remove this one, or give it a bot of its own";
+                    wrong.push((id.clone(), vec![channel.own.mistake(own.key, reason).hint(hint.to_owned())]));
+                }
             }
         }
         for (id, mistakes) in wrong {

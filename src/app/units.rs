@@ -18,7 +18,7 @@ use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::Store;
 use crate::model::texts::{Text, Texts};
 use crate::model::uid::UidTemplate;
-use crate::model::{BotName, ChannelId, Clock, Lang};
+use crate::model::{BotName, ChannelId, Clock, Lang, Scope};
 use crate::pipeline::queue::Deliver;
 use crate::pipeline::shared::ChannelEntry;
 
@@ -69,12 +69,13 @@ impl Unit {
     ) -> Result<Self, String> {
         let parsed = (registration.parse)(&section.own).map_err(|mistakes| summary(&mistakes))?;
         let capabilities = (registration.capabilities)(&parsed);
-        let template = section.uid_template.as_deref().unwrap_or(registration.default_uid_template);
+        let scope = section.scope.unwrap_or(registration.default_scope);
+        let template = section.uid_template.as_deref().unwrap_or(default_template(registration, scope));
         let bot = BotName::new(section.bot.as_str());
         let rules = InboxRules {
             channel: id.clone(),
             bot: bot.clone(),
-            scope: section.scope.unwrap_or(registration.default_scope),
+            scope,
             template: UidTemplate::parse(template).map_err(|error| format!("uid_template: {error}"))?,
             uid_key: parts.config.identity.uid_hash_key.clone(),
             max_pending: parts.config.pipeline.max_pending_per_conversation,
@@ -142,6 +143,17 @@ impl Unit {
 fn tells_not_allowed(config: &Config) -> bool {
     let texts = rules::texts(config);
     Lang::ALL.iter().any(|lang| !texts.get(*lang, Text::NotAllowed).is_empty())
+}
+
+/// The template when the section names none: the kind's own, or with another scope than the kind's, what that scope tells apart.
+fn default_template(registration: &Registration, scope: Scope) -> &'static str {
+    match scope {
+        scope if scope == registration.default_scope => registration.default_uid_template,
+        Scope::User => "{channel}-{user}",
+        Scope::Chat => "{channel}-{chat}",
+        Scope::Thread => "{channel}-{chat}-{thread}",
+        Scope::UserInChat => "{channel}-{chat}-{user}",
+    }
 }
 
 /// Which keys are wrong, for a page that strangers may see: no values and no paths. The log and `check` say it all.

@@ -318,10 +318,22 @@ pub struct Registration {
     pub default_uid_template: &'static str,
     /// Checks and parses the kind's own keys. The answer is handed to `capabilities` and `build`.
     pub parse: fn(&RawSection) -> Result<Parsed, Vec<Mistake>>,
+    /// Whom the section listens as, where the platform gives each update to one listener only. Two channels of the same name
+    /// would take each other's messages: the later one is a mistake.
+    pub listens_as: fn(&Parsed) -> Option<ListensAs>,
     /// What a channel with this section can do.
     pub capabilities: fn(&Parsed) -> Capabilities,
     /// Builds the channel; must not do I/O. An error is a state of this channel, never of the others.
     pub build: fn(Parsed, ChannelContext) -> Result<Arc<dyn Channel>, String>,
+}
+
+/// What may be listened to by one channel only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListensAs {
+    /// The key of the section that says so: the mistake is reported there.
+    pub key: &'static str,
+    /// The account's name on the platform. Compared within the kind, and never shown.
+    pub account: String,
 }
 
 /// A kind's own section, parsed; only the kind knows its type.

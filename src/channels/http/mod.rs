@@ -34,6 +34,7 @@ pub fn registration() -> Registration {
         default_scope: Scope::UserInChat,
         default_uid_template: "{channel}-{tenant}-{user}",
         parse: config::parse,
+        listens_as: |_| None,
         capabilities: |_| send::capabilities(),
         build,
     }

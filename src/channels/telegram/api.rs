@@ -185,11 +185,11 @@ impl Api {
             Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
             Ok(Envelope { ok: false, error_code, description, parameters, .. }) => Err(CallError::Refused {
                 code: error_code.unwrap_or(status),
-                description: self.scrubbed(description.unwrap_or_default()),
+                description: without_quoted(&self.scrubbed(description.unwrap_or_default())),
                 parameters,
             }),
             Ok(_) => Err(CallError::Odd { status, what: "no result".to_owned() }),
-            Err(error) => Err(CallError::Odd { status, what: format!("not what the Bot API writes: {error}") }),
+            Err(error) => Err(CallError::Odd { status, what: unreadable(&error) }),
         }
     }
 
@@ -222,4 +222,34 @@ impl Api {
 
 fn late() -> CallError {
     CallError::Lost("no answer in time".to_owned())
+}
+
+/// What Telegram quotes is a piece of what was sent ("Unsupported start tag "x" at byte offset 7"): people's words and the
+/// chatbot's, which are for no log.
+fn without_quoted(description: &str) -> String {
+    let parts = description.split('"').enumerate();
+    parts.map(|(n, part)| if n % 2 == 0 { part } else { "\"…\"" }).collect()
+}
+
+/// What is wrong with an answer. The parser's own words repeat what it found there.
+fn unreadable(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "not what this method answers",
+        serde_json::error::Category::Eof => "an answer that breaks off",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "not what the Bot API writes (no JSON)",
+    };
+    what.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_quoted;
+
+    #[test]
+    fn what_telegram_quotes_is_left_out() {
+        let cut = |text: &str| without_quoted(text);
+        assert_eq!(cut("Bad Request: chat not found"), "Bad Request: chat not found");
+        assert_eq!(cut("expected \"</b>\", found \"</i>\""), "expected \"…\", found \"…\"");
+        assert_eq!(cut("can't find end of \"my secret"), "can't find end of \"…\"");
+    }
 }

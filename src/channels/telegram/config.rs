@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::channels::telegram::ids;
 use crate::config::{HumanDuration, Id, Mistake, RawSection};
 use crate::contract::Parsed;
+use crate::contract::channel::ListensAs;
 use crate::model::Secret;
 use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
 
@@ -280,6 +281,12 @@ fn rates() -> Vec<SendRate> {
         per: Duration::from_secs(seconds),
     };
     vec![rate(ids::CHAT_SCOPE, 1, 1), rate(ids::GROUP_SCOPE, 20, 60), rate(ids::BOT_SCOPE, 30, 1)]
+}
+
+/// Telegram gives a bot's updates to one poller or one webhook. The token may differ: an old one and its successor are one bot's.
+pub(super) fn listens_as(parsed: &Parsed) -> Option<ListensAs> {
+    let config = parsed.downcast_ref::<TelegramConfig>()?;
+    Some(ListensAs { key: "token", account: config.bot_id().to_string() })
 }
 
 pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {

@@ -37,6 +37,7 @@ pub fn registration() -> Registration {
         default_scope: Scope::User,
         default_uid_template: "{channel}-{user}",
         parse: config::parse,
+        listens_as: config::listens_as,
         capabilities: config::capabilities,
         build,
     }

@@ -51,6 +51,7 @@ fn brittle() -> Registration {
         default_scope: Scope::User,
         default_uid_template: "{channel}-{user}",
         parse: |section| section.parse::<NoKeys>().map(|keys| Box::new(keys) as _),
+        listens_as: |_| None,
         capabilities: |_| capabilities(),
         build: |_, context| Ok(Arc::new(Brittle { context, capabilities: capabilities() })),
     }

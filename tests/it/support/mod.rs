@@ -84,6 +84,11 @@ impl Setup {
         self
     }
 
+    /// What a key was set to.
+    pub(crate) fn env(&self, key: &str) -> &str {
+        &self.env[key]
+    }
+
     pub(crate) fn unset(mut self, key: &str) -> Self {
         self.env.remove(key);
         self

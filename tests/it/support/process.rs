@@ -99,16 +99,26 @@ impl Place {
 
     /// Starts `run`, without waiting for anything; its log is added to that of its predecessors.
     pub(crate) fn spawn(&self) -> Daemon {
+        self.spawn_with(&[])
+    }
+
+    /// The same with some keys of the configuration changed.
+    pub(crate) fn spawn_with(&self, changes: &[(&str, &str)]) -> Daemon {
         let log = File::options().append(true).create(true).open(self.log_file()).unwrap();
         let skipped = self.log().len();
         let mut command = self.command(&["run"]);
+        command.envs(changes.iter().map(|(key, value)| (format!("CAIGUNN_BRIDGE__{key}"), value)));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Daemon { child, skipped }
     }
 
     /// Starts `run` and waits until it listens.
     pub(crate) async fn start(&self) -> (Daemon, SocketAddr) {
-        let mut daemon = self.spawn();
+        self.listens(self.spawn()).await
+    }
+
+    /// Waits until a daemon listens.
+    pub(crate) async fn listens(&self, mut daemon: Daemon) -> (Daemon, SocketAddr) {
         let mut addr = None;
         until("the bridge listens", async || {
             assert!(daemon.ended().is_none(), "the bridge has ended: {}", self.log());
@@ -181,6 +191,14 @@ impl Daemon {
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// What of its memory is resident, in bytes; 0 where there is no `/proc`.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).map_or(0, |kib| kib.parse().unwrap());
+        kib * 1024
     }
 
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {

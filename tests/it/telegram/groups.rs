@@ -56,7 +56,7 @@ async fn it_answers_in_groups_when_it_is_addressed() {
     let expected = [
         "what is tea?",
         "茶🍵👩‍👩‍👧‍👦 是什麼？",
-        "what is 🍵, ?",
+        "what is 🍵?",
         "upper",
         "please ask about it",
         "Bot, are you there?",

@@ -7,11 +7,13 @@ mod answers;
 mod changeover;
 mod commands;
 mod conflicts;
+mod crash;
 mod doubt;
 mod edits;
 mod files;
 mod groups;
 pub(crate) mod html;
+mod isolation;
 mod long;
 mod mistakes;
 mod moves;
@@ -21,7 +23,9 @@ mod probe;
 mod rates;
 mod refusals;
 mod render;
+mod secrets;
 mod setting;
+mod soak;
 mod standing;
 mod topics;
 mod typing;
@@ -201,4 +205,9 @@ impl World {
     fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.bridge.folder().join("bridge.db")).unwrap()
     }
+}
+
+#[expect(clippy::print_stderr, reason = "what a run was like is worth seeing, and its seed is needed when it failed")]
+fn say(text: &str) {
+    eprintln!("{text}");
 }

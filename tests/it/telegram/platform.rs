@@ -36,8 +36,8 @@ pub(crate) use draft::Draft;
 pub(crate) use faults::{BAD_GATEWAY, CONFLICT, Fault};
 pub(crate) use people::{ANONYMOUS_ADMIN, CHANNEL_BOT, TELEGRAM};
 pub(crate) use rates::{Rate, Rates};
-pub(crate) use state::Sent;
-use state::{Action, Attempt};
+use state::Action;
+pub(crate) use state::{Attempt, Sent};
 
 use state::{Inner, Shared};
 
@@ -82,6 +82,11 @@ impl Platform {
     /// What `api_url` is set to.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The same server under a path of its own: what comes in there is told apart. The plain one is door 0.
+    pub(crate) fn door(&self, door: usize) -> String {
+        format!("{}/door{door}", self.url)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

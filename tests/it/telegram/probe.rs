@@ -139,7 +139,7 @@ async fn a_token_that_is_refused_and_a_server_that_is_not_there() {
     outside.platform.set_token(TOKEN);
     outside.platform.fails("getMe", None, Fault::Answer(502, BAD_GATEWAY), 1);
     insta::assert_snapshot!(check(&outside).await, @r"
-    WRONG channel tg: the Bot API server [server]: answered with 502: not what the Bot API writes: expected value at line 1 column 1
+    WRONG channel tg: the Bot API server [server]: answered with 502: not what the Bot API writes (no JSON)
           hint: can this machine reach it (`api_url`)? Is a proxy needed (`proxy`)?
     exit code 4
     ");

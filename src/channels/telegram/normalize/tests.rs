@@ -97,6 +97,8 @@ fn in_a_group_the_bot_must_be_named() {
         ("茶🍵 @CaiBot 是什麼？", "@CaiBot", "茶🍵 是什麼？"),
         ("👩‍👩‍👧‍👦 tell us @CaiBot", "@CaiBot", "👩‍👩‍👧‍👦 tell us"),
         ("@CaiBot：你好", "@CaiBot", "你好"),
+        ("what is 🍵, @CaiBot?", "@CaiBot", "what is 🍵?"),
+        ("茶是什麼，@CaiBot", "@CaiBot", "茶是什麼"),
     ];
     for (text, name, wanted) in named {
         let told = incoming(&in_group(mention(text, name)));

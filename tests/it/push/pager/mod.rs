@@ -32,6 +32,7 @@ pub(super) fn registration() -> Registration {
         default_scope: Scope::User,
         default_uid_template: "{channel}-{user}",
         parse: config::parse,
+        listens_as: |_| None,
         capabilities: config::capabilities,
         build,
     }

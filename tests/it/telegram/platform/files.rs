@@ -75,8 +75,8 @@ fn described(id: &str, size: u64) -> Value {
     json!({ "file_id": id, "file_unique_id": format!("u{}", &id[id.len().saturating_sub(6)..]), "file_size": size })
 }
 
-pub(super) async fn download(shared: &Shared, connection: &Connection, path: &str) -> Response {
-    let (attempt, fault) = shared.lock().begin("file", None, Some(path.to_owned()));
+pub(super) async fn download(shared: &Shared, connection: &Connection, door: usize, path: &str) -> Response {
+    let (attempt, fault) = shared.lock().begin(door, "file", None, Some(path.to_owned()));
     match fault {
         Some(Fault::Refuse(code, description)) => return Refusal::new(code, description).into_response(),
         Some(Fault::Answer(status, body)) => return (StatusCode::from_u16(status).unwrap(), body).into_response(),

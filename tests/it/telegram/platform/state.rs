@@ -61,6 +61,8 @@ pub(crate) struct Attempt {
     pub(crate) text: Option<String>,
     /// 0: never answered.
     pub(crate) status: u16,
+    /// The door it came by (see [`super::Platform::door`]).
+    pub(crate) door: usize,
     pub(crate) at: Instant,
 }
 

@@ -273,6 +273,11 @@ impl Platform {
         self.lock().hook.drops
     }
 
+    /// Deliveries that are under way, or will be tried again soon.
+    pub(crate) fn taken(&self) -> usize {
+        self.lock().queue.pending.iter().filter(|update| update.taken).count()
+    }
+
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         self.lock().hook.deliveries.clone()
     }

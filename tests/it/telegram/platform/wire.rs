@@ -75,13 +75,13 @@ pub(super) async fn entry(
     Extension(connection): Extension<Connection>,
     request: Request,
 ) -> Response {
-    let path = request.uri().path().to_owned();
+    let (door, path) = door(request.uri().path());
     let parts = |start: &str| path.strip_prefix(start).and_then(|rest| rest.split_once('/'));
     if let Some((token, file)) = parts("/file/bot") {
         if let Err(refused) = shared.lock().admits(token) {
             return refused.into_response();
         }
-        return files::download(&shared, &connection, file).await;
+        return files::download(&shared, &connection, door, file).await;
     }
     let Some((token, method)) = parts("/bot") else { return Refusal::new(404, "Not Found").into_response() };
     if let Err(refused) = shared.lock().admits(token) {
@@ -91,16 +91,25 @@ pub(super) async fn entry(
         shared.lock().violation(format!("{method} by {}", request.method()));
     }
     match Params::read(request).await {
-        Ok(params) => call(&shared, &connection, method.to_ascii_lowercase(), params).await,
+        Ok(params) => call(&shared, &connection, door, method.to_ascii_lowercase(), params).await,
         Err(refused) => refused.into_response(),
     }
 }
 
-async fn call(shared: &Arc<Shared>, connection: &Connection, method: String, params: Params) -> Response {
+/// The door in front of a path, and the rest.
+fn door(path: &str) -> (usize, String) {
+    let behind = path.strip_prefix("/door").and_then(|rest| rest.split_once('/'));
+    match behind.and_then(|(door, rest)| Some((door.parse().ok()?, rest))) {
+        Some((door, rest)) => (door, format!("/{rest}")),
+        None => (0, path.to_owned()),
+    }
+}
+
+async fn call(shared: &Arc<Shared>, connection: &Connection, door: usize, method: String, params: Params) -> Response {
     let chat = params.chat().ok();
     let text = ["text", "caption"].into_iter().find_map(|name| params.string(name).ok().flatten());
     let _open = chat.filter(|_| methods::SENDS.contains(&&*method)).map(|chat| Open::new(shared, chat));
-    let (attempt, fault) = shared.lock().begin(&method, chat, text);
+    let (attempt, fault) = shared.lock().begin(door, &method, chat, text);
     match &fault {
         Some(Fault::Refuse(code, description)) => {
             return shared.end(attempt, Refusal::new(*code, description).answer());
@@ -163,8 +172,14 @@ impl Inner {
     }
 
     /// Writes a call down, and finds out what goes wrong with it.
-    pub(super) fn begin(&mut self, method: &str, chat: Option<i64>, text: Option<String>) -> (usize, Option<Fault>) {
-        let attempt = Attempt { method: method.to_owned(), chat, text, status: 0, at: Instant::now() };
+    pub(super) fn begin(
+        &mut self,
+        door: usize,
+        method: &str,
+        chat: Option<i64>,
+        text: Option<String>,
+    ) -> (usize, Option<Fault>) {
+        let attempt = Attempt { method: method.to_owned(), chat, text, status: 0, door, at: Instant::now() };
         let fault = self.fault(&attempt);
         self.attempts.push(attempt);
         (self.attempts.len() - 1, fault)
