@@ -47,6 +47,9 @@ pub enum InboundEvent {
         command: Command,
         #[serde(default, skip_serializing_if = "String::is_empty")]
         args: String,
+        /// As [`Message::reply_to`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply_to: Option<String>,
     },
     Membership {
         change: Membership,

@@ -52,9 +52,12 @@ pub(crate) fn judge(
         SendError::Ambiguous(_) => retry(true),
         SendError::Downgrade { .. } | SendError::Rejected { .. } if row.plain.is_some() => SendResult::Plain,
         SendError::Downgrade { .. } | SendError::Rejected { .. } => {
-            let is_notice = row.scopes.iter().any(|scope| scope == NOTICE_SCOPE);
-            let notice = if is_notice { None } else { rest_notice() };
-            SendResult::GiveUp { reason: "rejected", error: text, notice }
+            // Nothing can be said about a notice that is refused as well: the operator is left with it.
+            if row.scopes.iter().any(|scope| scope == NOTICE_SCOPE) {
+                SendResult::Dead { reason: "rejected", error: text }
+            } else {
+                SendResult::GiveUp { reason: "rejected", error: text, notice: rest_notice() }
+            }
         }
         SendError::AddressRefused { .. } => match &row.target.fallback {
             Some(fallback) if *fallback != row.target.address => {
@@ -185,7 +188,7 @@ mod tests {
         assert!(matches!(result(&row(None), rejected()), SendResult::GiveUp { notice: Some(_), .. }));
         let mut notice = row(None);
         notice.scopes.push(NOTICE_SCOPE.to_owned());
-        assert!(matches!(result(&notice, rejected()), SendResult::GiveUp { notice: None, .. }));
+        assert!(matches!(result(&notice, rejected()), SendResult::Dead { .. }));
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(crate) fn step(turn: &Turn, contact: &Contact, now: Timestamp, max_age: Dura
     }
     match event {
         // Commands change what the bridge knows and are quick: they are carried out however late, and in any mode.
-        Some(InboundEvent::Command { command, args }) => return Step::Command(*command, args.clone()),
+        Some(InboundEvent::Command { command, args, .. }) => return Step::Command(*command, args.clone()),
         Some(InboundEvent::Membership { change: Membership::Joined }) => {
             // A greeting that comes late is none, and where a person has taken over the bot holds its tongue.
             let greets = contact.mode == Mode::Bot && now.since(turn.received_at) <= max_age;
@@ -146,7 +146,12 @@ pub(crate) fn reply_to(turn: &Turn, channel: &dyn Channel) -> Option<String> {
     if !channel.capabilities().replies {
         return None;
     }
-    messages(turn).find_map(|message| message.reply_to.clone())
+    turn.events.iter().find_map(|event| match &event.event {
+        InboundEvent::Message(Message { reply_to, .. })
+        | InboundEvent::Edit { message: Message { reply_to, .. }, .. }
+        | InboundEvent::Command { reply_to, .. } => reply_to.clone(),
+        _ => None,
+    })
 }
 
 /// An action with the calls it takes on this channel.
@@ -313,7 +318,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_event_has_its_step() {
-        let help = InboundEvent::Command { command: Command::Help, args: String::new() };
+        let help = InboundEvent::Command { command: Command::Help, args: String::new(), reply_to: None };
         assert_eq!(decide(&turn([help])), Step::Command(Command::Help, String::new()));
         let unblocked = InboundEvent::Membership { change: Membership::Unblocked };
         assert_eq!(decide(&turn([unblocked])), Step::Drop(Reason::NoAnswerNeeded));
@@ -342,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_person_in_charge_silences_the_bot_but_not_commands() {
-        let reset = InboundEvent::Command { command: Command::Reset, args: String::new() };
+        let reset = InboundEvent::Command { command: Command::Reset, args: String::new(), reply_to: None };
         for (mode, reason) in [(Mode::Human, Reason::HumanMode), (Mode::Muted, Reason::Muted)] {
             let contact = Contact { mode, ..contact() };
             let decide = |turn: &Turn| step(turn, &contact, Timestamp(0), MAX_AGE, "");

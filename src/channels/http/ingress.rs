@@ -125,7 +125,7 @@ async fn reset(
     let contact = channel.context.inbox.contact_key(&sender);
     let event_key = ids::event_key(&key, idempotency_key.as_deref());
     let fingerprint = idempotency_key.is_some().then(|| format!("reset {contact}"));
-    let command = InboundEvent::Command { command: Command::Reset, args: String::new() };
+    let command = InboundEvent::Command { command: Command::Reset, args: String::new(), reply_to: None };
     let incoming = normalize::event(command, sender, &contact, event_key, fingerprint.clone());
     channel.take(incoming, prefer, fingerprint.as_deref()).await
 }

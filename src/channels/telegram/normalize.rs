@@ -126,11 +126,11 @@ fn written(message: &Message, raw: &RawValue, rules: &Rules) -> Heard {
         return Heard::Nothing("not_addressed");
     }
     let event = match words {
-        Words::Command(command, args) => InboundEvent::Command { command, args },
+        Words::Command(command, args) => InboundEvent::Command { command, args, reply_to: reply_to(message, rules) },
         Words::Text(text) => match asked(message, text, media, rules) {
             // Somebody calls the bot, and there is nothing to answer.
             asked if addressed && asked.text.is_empty() && asked.media.is_empty() => {
-                InboundEvent::Command { command: Command::Help, args: String::new() }
+                InboundEvent::Command { command: Command::Help, args: String::new(), reply_to: reply_to(message, rules) }
             }
             asked => InboundEvent::Message(asked),
         },
@@ -184,7 +184,7 @@ fn asked(message: &Message, text: String, media: Vec<inbound::MediaRef>, rules: 
         text,
         media,
         quoted: None,
-        reply_to: (message.message_id != 0 && replies_to(message, rules)).then(|| message.message_id.to_string()),
+        reply_to: reply_to(message, rules),
     };
     if rules.quotes {
         content::add_quoted(&mut asked, message, &rules.bot);
@@ -192,12 +192,15 @@ fn asked(message: &Message, text: String, media: Vec<inbound::MediaRef>, rules: 
     asked
 }
 
-fn replies_to(message: &Message, rules: &Rules) -> bool {
-    match rules.replies {
+/// What the answer names, where answers name what they answer.
+fn reply_to(message: &Message, rules: &Rules) -> Option<String> {
+    let names = match rules.replies {
         Replies::Always => true,
         Replies::Groups => message.chat.kind != ChatKind::Private,
         Replies::Never => false,
-    }
+    };
+    // A message that only its reader can see has no number.
+    (names && message.message_id != 0).then(|| message.message_id.to_string())
 }
 
 /// The topic that the message is in. Outside forums the number names a chain of replies, which is no place.

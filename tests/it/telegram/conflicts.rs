@@ -23,7 +23,7 @@ async fn another_poller_is_named_and_left_alone_for_a_while() {
     world.platform.rival_polls();
     world.is("conflict").await;
     let detail = detail(&world).await;
-    assert!(detail.contains("Another program uses this bot's token: stop it"), "{detail}");
+    assert!(detail.contains("uses this bot's token: stop it"), "{detail}");
     let page = world.bridge.ready().await;
     assert!(page["warnings"][0].as_str().unwrap().contains("stop it"), "{page}");
     assert_eq!(world.bridge.say("web", "hi").await["state"], "answered", "the other channel goes on");

@@ -163,6 +163,7 @@ async fn answers_stay_in_their_topic() {
     platform.forum(TEA, "Forum");
     let world = World::on(platform, "tg_topics", |setup| setup).await;
     let (green, black) = (world.platform.topic(TEA, ANN, "Green"), world.platform.topic(TEA, ANN, "Black"));
+    world.bridge.sandbox.set_latency(std::time::Duration::from_millis(500));
     world.platform.sends(draft("@me in green").thread(green));
     world.gets(TEA, 1).await;
     world.platform.sends(draft("@me in black").thread(black));

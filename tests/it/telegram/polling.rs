@@ -163,11 +163,12 @@ async fn polling_recovers_from_every_failure() {
 async fn a_poll_that_hangs_holds_no_answer_up() {
     let world = World::keyed("tg_poll_hangs", &[("POLL_TIMEOUT", "1s")]).await;
     world.is("connected").await;
-    world.bridge.sandbox.set_latency(Duration::from_millis(300));
-    world.platform.fails("getUpdates", None, Fault::Hang, 0);
+    world.bridge.sandbox.set_latency(Duration::from_secs(1));
     for chat in 1..=20 {
         world.platform.says(chat, chat, "hello");
     }
+    world.heard().await;
+    world.platform.fails("getUpdates", None, Fault::Hang, 0);
     for chat in 1..=20 {
         world.gets(chat, 1).await;
     }

@@ -145,7 +145,7 @@ fn commands() {
         json!({ "text": text, "entities": [{ "type": "bot_command", "offset": 0, "length": length }] })
     };
     let of = |update: &Value| match incoming(update).event {
-        InboundEvent::Command { command, args } => (command, args),
+        InboundEvent::Command { command, args, .. } => (command, args),
         other => panic!("{other:?}"),
     };
     assert_eq!(of(&message(given("/reset"))), (Command::Reset, String::new()));
@@ -180,7 +180,7 @@ fn whoever_only_calls_the_bot_gets_an_answer() {
         fields["reply_to_message"] = replied;
         incoming_with(&in_group(fields), more).event
     };
-    let help = InboundEvent::Command { command: Command::Help, args: String::new() };
+    let help = InboundEvent::Command { command: Command::Help, args: String::new(), reply_to: Some("5".into()) };
     assert_eq!(of(json!({ "text": "Tea?" }), json!({ "quotes": false })), help);
     assert_eq!(
         of(json!({ "from": { "id": 42, "is_bot": true }, "text": "Tea!" }), json!({})),

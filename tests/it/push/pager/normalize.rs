@@ -180,7 +180,7 @@ fn message(written: Written) -> Message {
 fn command(text: &str) -> Option<InboundEvent> {
     let (name, args) = text.strip_prefix('/')?.split_once(' ').unwrap_or((&text[1..], ""));
     let command = Command::parse(name)?;
-    Some(InboundEvent::Command { command, args: args.trim().to_owned() })
+    Some(InboundEvent::Command { command, args: args.trim().to_owned(), reply_to: None })
 }
 
 /// A reference is the file's name, which stays; links to it expire.
@@ -234,8 +234,8 @@ mod tests {
     #[test]
     fn a_command_is_a_word_of_the_catalogue() {
         let of = |text: &str| event(json!({ "type": "message", "message": "m1", "text": text })).unwrap().event;
-        assert!(matches!(of("/lang zh-TW"), InboundEvent::Command { command: Command::Lang, args } if args == "zh-TW"));
-        assert!(matches!(of("/help"), InboundEvent::Command { command: Command::Help, args } if args.is_empty()));
+        assert!(matches!(of("/lang zh-TW"), InboundEvent::Command { command: Command::Lang, args, .. } if args == "zh-TW"));
+        assert!(matches!(of("/help"), InboundEvent::Command { command: Command::Help, args, .. } if args.is_empty()));
         assert!(matches!(of("/etc/passwd"), InboundEvent::Message(_)));
     }
 }
