@@ -236,7 +236,9 @@ fn unreadable(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Data => "not what this method answers",
         serde_json::error::Category::Eof => "an answer that breaks off",
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "not what the Bot API writes (no JSON)",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+            "not what the Bot API writes (no JSON)"
+        }
     };
     what.to_owned()
 }

@@ -129,9 +129,11 @@ fn written(message: &Message, raw: &RawValue, rules: &Rules) -> Heard {
         Words::Command(command, args) => InboundEvent::Command { command, args, reply_to: reply_to(message, rules) },
         Words::Text(text) => match asked(message, text, media, rules) {
             // Somebody calls the bot, and there is nothing to answer.
-            asked if addressed && asked.text.is_empty() && asked.media.is_empty() => {
-                InboundEvent::Command { command: Command::Help, args: String::new(), reply_to: reply_to(message, rules) }
-            }
+            asked if addressed && asked.text.is_empty() && asked.media.is_empty() => InboundEvent::Command {
+                command: Command::Help,
+                args: String::new(),
+                reply_to: reply_to(message, rules),
+            },
             asked => InboundEvent::Message(asked),
         },
     };
@@ -180,12 +182,7 @@ fn edited(message: &Message, rules: &Rules) -> Heard {
 }
 
 fn asked(message: &Message, text: String, media: Vec<inbound::MediaRef>, rules: &Rules) -> inbound::Message {
-    let mut asked = inbound::Message {
-        text,
-        media,
-        quoted: None,
-        reply_to: reply_to(message, rules),
-    };
+    let mut asked = inbound::Message { text, media, quoted: None, reply_to: reply_to(message, rules) };
     if rules.quotes {
         content::add_quoted(&mut asked, message, &rules.bot);
     }

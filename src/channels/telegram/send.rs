@@ -25,7 +25,6 @@ use crate::contract::store::OutboxRow;
 use crate::model::inbound::MediaPlace;
 use crate::model::{Capabilities, MediaRef, OutboundAction, Rendered, Target};
 
-
 #[async_trait]
 impl Channel for Telegram {
     fn capabilities(&self) -> &Capabilities {

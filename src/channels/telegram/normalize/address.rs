@@ -147,7 +147,8 @@ fn without(text: &str, mentions: &[Range<usize>]) -> String {
             said.clear();
             let rest = text[from..].trim_start().trim_start_matches([',', ':', '，', '：', '、']);
             from = text.len() - rest.trim_start().len();
-        } else if text[from..].trim_start().is_empty() || text[from..].starts_with(['?', '!', '.', '？', '！', '。']) {
+        } else if text[from..].trim_start().is_empty() || text[from..].starts_with(['?', '!', '.', '？', '！', '。'])
+        {
             // "what is tea, @bot?" has a comma too many as well.
             said.truncate(said.trim_end().trim_end_matches([',', '，', '、']).trim_end().len());
         } else if said.ends_with(char::is_whitespace) {

@@ -234,7 +234,9 @@ mod tests {
     #[test]
     fn a_command_is_a_word_of_the_catalogue() {
         let of = |text: &str| event(json!({ "type": "message", "message": "m1", "text": text })).unwrap().event;
-        assert!(matches!(of("/lang zh-TW"), InboundEvent::Command { command: Command::Lang, args, .. } if args == "zh-TW"));
+        assert!(
+            matches!(of("/lang zh-TW"), InboundEvent::Command { command: Command::Lang, args, .. } if args == "zh-TW")
+        );
         assert!(matches!(of("/help"), InboundEvent::Command { command: Command::Help, args, .. } if args.is_empty()));
         assert!(matches!(of("/etc/passwd"), InboundEvent::Message(_)));
     }
