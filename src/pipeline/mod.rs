@@ -3,7 +3,7 @@
 //! [`dispatch`] decides which turn runs when ([`schedule`] is its pure part), [`work`] carries one turn through (media
 //! from [`fetch`], calls in [`ask`], [`recover`] after an ambiguous one, [`commands`]), [`plan`] decides what is said,
 //! [`deliver`] brings each target's calls to their sender in order ([`lanes`] is its pure part), [`admit`] says when one may be
-//! made ([`pace`] is its pure part), [`send`] makes them ([`judge`] says what their failures mean), [`sweep`] forgets.
+//! made (by its [`slots`]; [`pace`] is its pure part), [`send`] makes them ([`judge`] says what their failures mean), [`sweep`] forgets.
 //! [`retry`] and [`breaker`] hold the decisions about failures.
 
 pub mod admit;
@@ -28,6 +28,7 @@ pub mod retry;
 pub mod schedule;
 pub mod send;
 pub mod shared;
+pub mod slots;
 pub mod sweep;
 pub mod typing;
 pub mod work;

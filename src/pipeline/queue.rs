@@ -13,10 +13,9 @@ use crate::contract::store::OutboxRow;
 use crate::model::ChannelId;
 use crate::model::capabilities::SendRate;
 use crate::model::outbound::Lane;
-use crate::pipeline::admit::{Slot, Slots};
 use crate::pipeline::backlog::Backlog;
 use crate::pipeline::lanes::{LaneKey, Lanes, Pauses};
-use crate::pipeline::pace::Pace;
+use crate::pipeline::slots::{Paces, Slot, Slots};
 
 pub(super) struct State {
     pub(super) lanes: Lanes,
@@ -24,8 +23,6 @@ pub(super) struct State {
     pub(super) backlog: Backlog,
     pub(super) newest: i64,
     slots: HashMap<ChannelId, Slots>,
-    /// Of the channels that have rates.
-    pub(super) paces: HashMap<ChannelId, Pace>,
 }
 
 /// A row that is committed as being sent, with the right to send it.
@@ -38,6 +35,7 @@ type StartWorker = Box<dyn Fn(LaneKey, Option<Claimed>) + Send + Sync>;
 
 pub(super) struct Inner {
     state: Mutex<State>,
+    pub(super) paces: Paces,
     pub(super) window: usize,
     pub(super) calls: usize,
     /// Set by the delivery stage: it knows what a worker needs.
@@ -80,10 +78,10 @@ impl Deliver {
             backlog: Backlog::at_start(),
             newest: 0,
             slots: HashMap::new(),
-            paces: HashMap::new(),
         };
         Self(Arc::new(Inner {
             state: Mutex::new(state),
+            paces: Paces::default(),
             window,
             calls,
             start_worker: OnceLock::new(),
@@ -121,7 +119,7 @@ impl Deliver {
         if !state.lanes.reserve(&key) {
             return None;
         }
-        match self.try_hold(&mut state, channel, rates, scopes, Lane::Reply) {
+        match self.0.paces.try_hold(channel, rates, scopes, Lane::Reply) {
             Some(held) => slot.held = held,
             None => {
                 state.lanes.release(&key);
@@ -189,9 +187,5 @@ impl Deliver {
 impl State {
     pub(super) fn slots(&mut self, channel: &ChannelId, calls: usize) -> Slots {
         self.slots.entry(channel.clone()).or_insert_with(|| Slots::new(calls)).clone()
-    }
-
-    pub(super) fn pace(&mut self, channel: &ChannelId, rates: &[SendRate]) -> &mut Pace {
-        self.paces.entry(channel.clone()).or_insert_with(|| Pace::new(rates))
     }
 }

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use crate::contract::channel::SendError;
 use crate::contract::store::{OutboxRow, SendResult, StoreError};
 use crate::model::Lang;
-use crate::pipeline::admit::{Admitted, Slot};
+use crate::pipeline::admit::Admitted;
 use crate::pipeline::judge::{judge, rest_notice, tell};
 use crate::pipeline::lanes::LaneKey;
 use crate::pipeline::queue::{Claimed, Deliver};
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
+use crate::pipeline::slots::Slot;
 
 /// A single call that takes longer than this is counted as ambiguous. Channels have shorter timeouts of their own.
 const SEND_TIMEOUT: Duration = Duration::from_secs(120);
@@ -206,21 +207,16 @@ impl Deliver {
 
     /// The next row of the lane, if it could be sent at once; then the slot has its places.
     fn peek(&self, entry: &ChannelEntry, key: &LaneKey, slot: &mut Slot) -> Option<i64> {
-        // What the row before it did not use is free, for this one too. Not while the state is locked: it locks that itself.
+        // What the row before it did not use is free, for this one too.
         slot.held = None;
-        let mut state = self.state();
+        let state = self.state();
         let next = state.lanes.peek(key)?;
-        let (seq, lane) = (next.seq, next.lane);
         let paused = state.pauses.until(&next.channel, &next.scopes, Instant::now()).is_some();
         if !next.due_in.is_zero() || paused || self.0.stop.is_cancelled() {
             return None;
         }
-        let rates = &entry.channel.capabilities().rates;
-        if !rates.is_empty() {
-            let scopes = next.scopes.clone();
-            slot.held = self.try_hold(&mut state, &key.0, rates, &scopes, lane)?;
-        }
-        Some(seq)
+        slot.held = self.0.paces.try_hold(&key.0, &entry.channel.capabilities().rates, &next.scopes, next.lane)?;
+        Some(next.seq)
     }
 }
 

@@ -205,6 +205,8 @@ impl Stage {
     async fn stop(self) -> Vec<OutboxRow> {
         self.stop.cancel();
         self.running.await.unwrap();
+        // What was handed over after the stage had ended.
+        self.deliver.0.tasks.wait().await;
         self.shared.store.release("process", self.shared.claim).await.unwrap();
         self.shared.store.sendable(0, 100).await.unwrap()
     }
