@@ -113,6 +113,15 @@ impl Telegram {
         }
     }
 
+    /// Reports that all is well; said once, until it is not.
+    fn connected(&self, rules: &Rules) {
+        let state = &self.context.state;
+        if state.state() != ChannelState::Connected {
+            tracing::info!(channel = %self.context.id, bot = format!("@{}", rules.bot.username), "connected to Telegram");
+            state.set(ChannelState::Connected);
+        }
+    }
+
     /// Reports what a failed call says about the channel; answers how long to wait before the next one, at least.
     pub(super) fn troubled(&self, error: &CallError) -> Duration {
         let state = &self.context.state;

@@ -156,7 +156,7 @@ impl Polling<'_> {
         channel.context.state.beat();
         self.brief = false;
         if updates.is_empty() {
-            channel.context.state.set(ChannelState::Connected);
+            channel.connected(&rules);
             // Whatever the offset named is acknowledged and gone by now.
             self.offset = None;
             // A server that does not hold the poll, or is not to, is not asked in a hot loop.
@@ -167,7 +167,7 @@ impl Polling<'_> {
         let next = batch.last.map(|last| last + 1);
         channel.accept(batch).await.map_err(|error| Trouble::Store(error.to_string()))?;
         // Not before: a bridge that can hear and not keep is not well, however often it hears.
-        channel.context.state.set(ChannelState::Connected);
+        channel.connected(&rules);
         // A server that gives the same again, whatever it is asked, is not asked in a hot loop either.
         let goes_on = next.is_some() && next != self.offset;
         self.offset = next;

@@ -107,7 +107,7 @@ impl Telegram {
     /// One look at the webhook; sets it where it is not as it should be. `Err`: how long to wait before the next look, at least.
     async fn look_after(&self) -> Result<(), Duration> {
         let state = &self.context.state;
-        self.learn_identity().await.map_err(|error| self.troubled(&error))?;
+        let rules = self.learn_identity().await.map_err(|error| self.troubled(&error))?;
         let info = self.webhook_info().await.map_err(|error| self.troubled(&error))?;
         let url = self.webhook_url().unwrap_or_default();
         if info.url != url && !info.url.is_empty() && !self.config.take_over && !self.is_own_webhook(&info.url).await {
@@ -131,7 +131,7 @@ impl Telegram {
         state.beat();
         match failure.filter(|_| !refused) {
             Some(why) => state.set(ChannelState::Reconnecting { why }),
-            None => state.set(ChannelState::Connected),
+            None => self.connected(&rules),
         }
         Ok(())
     }
