@@ -362,7 +362,7 @@ impl InboxWriter {
         use InboundEvent::{Command, Edit, Interaction, Message};
         let asks = match &incoming.event {
             Message(_) | Command { .. } | Interaction { .. } => true,
-            Edit { late, .. } => *late == LateEdit::Ask,
+            Edit { late, or_new, .. } => *late == LateEdit::Ask || *or_new,
             _ => false,
         };
         if !incoming.addressed || !asks || self.0.limiter.is_none() {

@@ -42,6 +42,10 @@ pub enum InboundEvent {
         message: Message,
         #[serde(default)]
         late: LateEdit,
+        /// Whether it is a new message where the earlier event is not known: what nobody says to the bot is not recorded, until
+        /// an edit adds its name.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        or_new: bool,
     },
     Command {
         command: Command,

@@ -329,8 +329,12 @@ mod tests {
         assert_eq!(decide(&turn([])), Step::Drop(Reason::Poisoned));
         assert_eq!(decide(&turn([said(" \n")])), Step::Drop(Reason::EmptyMessage));
         assert_eq!(decide(&turn([said(" hi ")])), talk("hi"));
-        let edited =
-            InboundEvent::Edit { of: EventKey::new("0"), message: Message::text("ho"), late: LateEdit::default() };
+        let edited = InboundEvent::Edit {
+            of: EventKey::new("0"),
+            message: Message::text("ho"),
+            late: LateEdit::default(),
+            or_new: false,
+        };
         assert_eq!(decide(&turn([edited])), talk("ho"));
     }
 

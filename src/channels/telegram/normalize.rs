@@ -152,6 +152,9 @@ fn written(message: &Message, raw: &RawValue, rules: &Rules) -> Heard {
     })
 }
 
+/// So many seconds after a message was written, an edit that adds the bot's name counts as the message itself.
+const FORGOTTEN: i64 = 10 * 60;
+
 /// An edit replaces what was written; where the bot is not addressed there is nothing to replace.
 fn edited(message: &Message, rules: &Rules) -> Heard {
     let sender = match sender(message, rules) {
@@ -176,7 +179,13 @@ fn edited(message: &Message, rules: &Rules) -> Heard {
         sender,
         target: ids::target(message.chat.id, topic(message)),
         addressed: true,
-        event: InboundEvent::Edit { of, message: asked(message, text, media, rules), late: rules.late_edits },
+        event: InboundEvent::Edit {
+            of,
+            message: asked(message, text, media, rules),
+            late: rules.late_edits,
+            // Somebody adds the bot's name that was forgotten.
+            or_new: message.chat.kind != ChatKind::Private && date - message.date <= FORGOTTEN,
+        },
         note: None,
     })
 }

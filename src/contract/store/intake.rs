@@ -62,7 +62,7 @@ pub trait Intake: Send + Sync {
     /// becomes now + `not_before` if that is later, its `version` grows. `Edit { of }` replaces the message of event `of` if
     /// its turn is pending and never attempted (its `version` grows); later it opens a turn like a message if it is to be
     /// asked ([`LateEdit::Ask`](crate::model::LateEdit)), `of` is known as the contact's and said something else (or what it
-    /// said is forgotten); otherwise it ends as `EditedTooLate`. An event whose key is known is a duplicate before all else.
+    /// said is forgotten). With `or_new` and an unknown `of` it is a message of that key. Otherwise it ends as `EditedTooLate`. An event whose key is known is a duplicate before all else.
     /// With `max_pending` open turns: `Refuse` stores nothing; `Notice` opens a turn with the verdict `TooManyPending`, or,
     /// while such a turn is open, ends the event as `Ended`. A given `verdict` while a turn of the same verdict is open for
     /// the contact: `Ended` too (one notice per burst).

@@ -103,7 +103,10 @@ fn accept(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<Accepted> {
             let contact = contacts::see(tx, channel, contact, event, &prepared.target)?;
             return migrate(tx, channel, prepared, &contact, to);
         }
-        InboundEvent::Edit { of, message, late } => match edited(tx, channel, of, contact_id, message)? {
+        InboundEvent::Edit { of, message, or_new: true, .. } if known(tx, channel, of)?.is_none() => {
+            return accept(tx, &as_new(prepared, of, message)?);
+        }
+        InboundEvent::Edit { of, message, late, .. } => match edited(tx, channel, of, contact_id, message)? {
             Edited::Untouched(edited) => {
                 let contact = contacts::see(tx, channel, contact, event, &prepared.target)?;
                 return replace(tx, channel, prepared, &contact, &edited, message);
@@ -140,6 +143,14 @@ fn accept(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<Accepted> {
         Some(reason) if is_said_already(tx, contact.id.0, reason)? => end(tx, channel, prepared, &contact, reason),
         _ => open_turn(tx, channel, prepared, contact, verdict),
     }
+}
+
+/// An edit of what was never heard, as the message that it has become. Under that one's own key, so that the next edit finds it.
+fn as_new(prepared: &Prepared, of: &EventKey, message: &Message) -> Result<Prepared> {
+    let mut event = prepared.event.clone();
+    event.incoming.key = of.clone();
+    event.incoming.event = InboundEvent::Message(message.clone());
+    Ok(Prepared { body: to_json(&event.incoming.event)?, target: prepared.target.clone(), event })
 }
 
 /// What an edit is about.

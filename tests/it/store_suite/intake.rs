@@ -150,7 +150,7 @@ pub(crate) async fn a_member_that_comes_late_opens_a_turn<F: StoreFactory>() {
 fn edit(user: &str, key: &str, of: &str) -> NewEvent {
     let mut event = event(user, key);
     let message = Message::text(format!("{of} as edited"));
-    event.incoming.event = InboundEvent::Edit { of: of.into(), message, late: LateEdit::Ignore };
+    event.incoming.event = InboundEvent::Edit { of: of.into(), message, late: LateEdit::Ignore, or_new: false };
     event
 }
 

@@ -290,6 +290,7 @@ macro_rules! store_suite {
             standing::a_chat_that_has_its_own_conversation_keeps_it
             standing::a_chat_that_was_only_seen_before_gives_way
             standing::an_edit_that_comes_too_late_is_asked_again_if_so_wished
+            standing::an_edit_of_what_was_never_heard_is_a_message_if_so_wished
             sweep::bodies_then_keys_are_forgotten
             sweep::open_work_is_never_touched
             sweep::numbers_are_not_given_twice

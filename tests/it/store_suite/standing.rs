@@ -58,7 +58,8 @@ pub(crate) async fn who_is_not_let_in_is_known_by_the_key_alone<F: StoreFactory>
     // An edit or a member of a group changes nothing either.
     let (held, _) = w.say("ann", "2").await;
     let mut edit = NewEvent { dropped: Some(Reason::NotAllowed), ..event("ann", "2e") };
-    edit.incoming.event = InboundEvent::Edit { of: "2".into(), message: Message::text("edited"), late: LateEdit::Ask };
+    edit.incoming.event =
+        InboundEvent::Edit { of: "2".into(), message: Message::text("edited"), late: LateEdit::Ask, or_new: false };
     assert!(matches!(w.accept(edit).await, Accepted::Ended { reason: Reason::NotAllowed, .. }));
     assert_eq!(w.texts(held.seq).await, ["2"]);
 }
@@ -207,7 +208,7 @@ pub(crate) async fn a_chat_that_was_only_seen_before_gives_way<F: StoreFactory>(
 
 fn late(key: &str, of: &str, text: &str, late: LateEdit) -> NewEvent {
     let mut event = event("ann", key);
-    event.incoming.event = InboundEvent::Edit { of: of.into(), message: Message::text(text), late };
+    event.incoming.event = InboundEvent::Edit { of: of.into(), message: Message::text(text), late, or_new: false };
     event
 }
 
@@ -234,4 +235,26 @@ pub(crate) async fn an_edit_that_comes_too_late_is_asked_again_if_so_wished<F: S
     assert_eq!(w.texts(again.seq).await, ["two"]);
     let view = w.store.view(again.id).await.unwrap().unwrap();
     assert_eq!(view.state, TurnState::Pending);
+}
+
+pub(crate) async fn an_edit_of_what_was_never_heard_is_a_message_if_so_wished<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let edit = |key: &str, text: &str| {
+        let mut event = late(key, "1", text, LateEdit::Ignore);
+        if let InboundEvent::Edit { or_new, .. } = &mut event.incoming.event {
+            *or_new = true;
+        }
+        event
+    };
+    let (turn, contact) = opened(w.accept(edit("1a", "one")).await);
+    let again = w.accept(edit("1a", "one")).await;
+    assert!(matches!(again, Accepted::Replaced { .. }), "delivered again it is the same: {again:?}");
+    let better = w.accept(edit("1b", "two")).await;
+    assert!(matches!(better, Accepted::Replaced { .. }), "{better:?}");
+    assert_eq!(w.texts(turn.seq).await, ["two"]);
+    let turn = w.store.turn(turn.seq).await.unwrap().unwrap().0;
+    w.begin(&turn, &contact).await;
+    let ended = w.accept(edit("1c", "three")).await;
+    assert!(matches!(ended, Accepted::Ended { reason: Reason::EditedTooLate, .. }), "{ended:?}");
+    assert_eq!(w.runnable().await.len(), 0, "one turn, and that is begun");
 }

@@ -231,7 +231,7 @@ pub(crate) async fn an_edit_wins_over_a_fetch<F: StoreFactory>() {
     let (turn, _) = opened(w.accept(remote).await);
     let mut edit = event("ann", "1e");
     let message = Message::text("no picture after all");
-    edit.incoming.event = InboundEvent::Edit { of: "1".into(), message, late: LateEdit::Ignore };
+    edit.incoming.event = InboundEvent::Edit { of: "1".into(), message, late: LateEdit::Ignore, or_new: false };
     assert!(matches!(w.accept(edit).await, Accepted::Replaced { .. }));
     let fetched = TurnEvent { key: "1".into(), event: picture(MediaPlace::Absent) };
     w.store.put_event(turn.seq, &fetched).await.unwrap();

@@ -105,3 +105,18 @@ async fn in_a_group_an_edit_keeps_to_what_is_said_to_the_bot() {
     world.rests().await;
     assert_eq!(world.asked(), ["first", "one", "two, better"]);
 }
+
+#[tokio::test]
+async fn a_name_that_is_added_later_makes_a_question_of_it() {
+    let world = World::new("tg_edit_name").await;
+    world.platform.group(TEA, "Tea");
+    let forgot = world.platform.sends(Draft::new(TEA, ANN).text("what is tea?"));
+    world.platform.edits(TEA, forgot, "@bridge_test_bot what is tea?");
+    let sent = world.gets_messages(TEA, 1).await.remove(0);
+    assert_eq!(sent.reply_to, Some(forgot));
+    world.platform.edits(TEA, forgot, "@bridge_test_bot what is tea, please?");
+    let old = world.platform.sends(Draft::new(TEA, ANN).text("what was it?"));
+    world.platform.edits_at(TEA, old, "@bridge_test_bot what was it?", 1_900_000_000);
+    world.rests().await;
+    assert_eq!(world.asked(), ["what is tea?"], "once, and not what is long past");
+}

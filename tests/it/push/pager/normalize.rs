@@ -139,7 +139,7 @@ pub(super) fn event(update: Update, how: &How) -> Option<Incoming> {
             incoming.addressed = !group || written.mention;
             let of = ids::message(&chat, &written.message);
             let late = if late_edits { LateEdit::Ask } else { LateEdit::Ignore };
-            incoming.event = InboundEvent::Edit { of, message: message(written), late };
+            incoming.event = InboundEvent::Edit { of, message: message(written), late, or_new: false };
         }
         What::Joined { at, welcome } => {
             incoming.key = ids::happening(&chat, &format!("joined:{at}"));
