@@ -183,6 +183,9 @@ pub struct Entity {
     pub length: usize,
     #[serde(default)]
     pub user: Option<User>,
+    /// Of a `text_link`.
+    #[serde(default)]
+    pub url: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -29,15 +29,13 @@ pub(super) fn judge(message: &Message, rules: &Rules) -> Option<Addressed> {
     };
     let entities = entities.unwrap_or_default();
     let place = place(message, rules);
-    let mentions: Vec<Range<usize>> = entities
-        .iter()
-        .filter(|entity| names_bot(entity, text, rules))
-        .filter_map(|entity| range(text, entity))
-        .collect();
+    let marks: Vec<(Range<usize>, Mark<'_>)> =
+        entities.iter().filter_map(|entity| Some((range(text, entity)?, mark(entity, text, rules)?))).collect();
+    let is_named = marks.iter().any(|(_, mark)| matches!(mark, Mark::Name));
     let by_itself = match place {
         Place::Always => true,
         Place::Never => false,
-        Place::Addressed => !mentions.is_empty() || replies_to_bot(message, rules) || rules.patterns.is_match(text),
+        Place::Addressed => is_named || replies_to_bot(message, rules) || rules.patterns.is_match(text),
     };
     if let Some(given) = given_command(text, entities) {
         let for_us = match given.bot {
@@ -53,9 +51,8 @@ pub(super) fn judge(message: &Message, rules: &Rules) -> Option<Addressed> {
         };
         return Some(Addressed { words, addressed });
     }
-    let said = without(text, &mentions);
-    let bare =
-        said.is_empty() && !mentions.is_empty() && message.caption.is_none() && message.reply_to_message.is_none();
+    let said = said(text, &marks);
+    let bare = said.is_empty() && is_named && message.caption.is_none() && message.reply_to_message.is_none();
     // Somebody who only calls the bot wants to know what it can do.
     let words = if bare && by_itself { Words::Command(Command::Help, String::new()) } else { Words::Text(said) };
     Some(Addressed { words, addressed: by_itself })
@@ -76,6 +73,13 @@ fn place(message: &Message, rules: &Rules) -> Place {
         (_, Groups::Addressed) => Place::Addressed,
         (_, Groups::Never) => Place::Never,
     }
+}
+
+fn mark<'a>(entity: &'a Entity, text: &str, rules: &Rules) -> Option<Mark<'a>> {
+    if names_bot(entity, text, rules) {
+        return Some(Mark::Name);
+    }
+    entity.url.as_deref().filter(|_| entity.kind == "text_link").map(Mark::Link)
 }
 
 /// A mention by name, or by link for those who have none.
@@ -135,14 +139,30 @@ pub(super) fn range(text: &str, entity: &Entity) -> Option<Range<usize>> {
     Some(start?..stop?)
 }
 
-/// The text without the bot's name, and without the comma or colon that set it off.
-fn without(text: &str, mentions: &[Range<usize>]) -> String {
+/// What is meant by a piece of the text.
+#[derive(Clone, Copy)]
+enum Mark<'a> {
+    /// The bot's name.
+    Name,
+    /// A word with a link behind it.
+    Link(&'a str),
+}
+
+/// The text without the bot's name and the comma or colon that set it off, and with the links that are hidden behind words.
+fn said(text: &str, marks: &[(Range<usize>, Mark<'_>)]) -> String {
     let mut said = String::with_capacity(text.len());
     let mut from = 0;
-    for mention in mentions {
-        let before = text.get(from..mention.start).unwrap_or_default();
-        said.push_str(before);
-        from = mention.end;
+    for (range, mark) in marks {
+        if let Mark::Link(url) = mark {
+            said.push_str(text.get(from..range.end).unwrap_or_default());
+            if text[range.clone()].trim() != *url {
+                said.extend([" (", url, ")"]);
+            }
+            from = range.end;
+            continue;
+        }
+        said.push_str(text.get(from..range.start).unwrap_or_default());
+        from = range.end;
         if said.trim().is_empty() {
             said.clear();
             let rest = text[from..].trim_start().trim_start_matches([',', ':', '，', '：', '、']);

@@ -112,6 +112,24 @@ fn in_a_group_the_bot_must_be_named() {
 }
 
 #[test]
+fn a_link_behind_words_goes_along() {
+    let link = |offset: usize, length: usize, url: &str| json!({ "type": "text_link", "offset": offset, "length": length, "url": url });
+    let of = |text: &str, entities: Value| {
+        said(&incoming(&message(json!({ "text": text, "entities": entities })))).text.clone()
+    };
+    let tea = || link(8, 5, "https://tea.example/");
+    assert_eq!(
+        of("🍵 about this page?", json!([link(9, 9, "https://tea.example/")])),
+        "🍵 about this page (https://tea.example/)?"
+    );
+    assert_eq!(of("what is this?", json!([tea()])), "what is this? (https://tea.example/)");
+    assert_eq!(of("https://tea.example/", json!([link(0, 20, "https://tea.example/")])), "https://tea.example/");
+    let name = json!({ "type": "mention", "offset": 0, "length": 7 });
+    let named = json!({ "text": "@CaiBot read this", "entities": [name, link(13, 4, "https://tea.example/")] });
+    assert_eq!(said(&incoming(&in_group(named))).text, "read this (https://tea.example/)");
+}
+
+#[test]
 fn entities_beyond_the_text_are_no_harm() {
     for (offset, length) in [(0, 99), (99, 1), (usize::MAX, 2), (1, 1), (0, 0)] {
         let entity = json!([{ "type": "mention", "offset": offset, "length": length }, { "type": "bot_command", "offset": offset, "length": length }]);
