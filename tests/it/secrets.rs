@@ -14,9 +14,9 @@ use caigunn_bridge::config::{Sources, redacted};
 use caigunn_bridge::model::Secret;
 use caigunn_bridge::sandbox::{Call, Fault, Sandbox, SandboxBot, SandboxHandle, SandboxOptions, Scripted};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::support::leaks::{files_below, places, refusing_proxy};
 use crate::support::{base64, picture, until};
 
 const TOKEN: &str = "PLANTED-access-token-inline";
@@ -35,27 +35,6 @@ const BODY: &str = "PLANTED-words-of-a-person";
 
 /// In upper case in the middle, so that no other word matches.
 const PLANTED: &str = "PLANTED";
-
-/// A proxy that refuses everybody, repeating what it was sent.
-async fn refusing_proxy() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = vec![0; 16 * 1024];
-                let read = stream.read(&mut head).await.unwrap_or_default();
-                let echo = String::from_utf8_lossy(&head[..read]).into_owned();
-                let length = echo.len();
-                let answer = format!(
-                    "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{echo}"
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
-            });
-        }
-    });
-    port
-}
 
 fn private(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
@@ -192,21 +171,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
-}
-
-/// Every place of a text, with some of what follows it.
-fn places(haystack: &[u8], needle: &str) -> Vec<String> {
-    let found = haystack.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle.as_bytes());
-    found.map(|(at, _)| String::from_utf8_lossy(&haystack[at..haystack.len().min(at + 80)]).into_owned()).collect()
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A bridge in this process: the real application, a sandbox on a real socket in CaiGunn's place, a store in a folder of its
 //! own. What an operator would write into the environment is set with [`Setup::set`].
 
+pub(crate) mod leaks;
 pub(crate) mod process;
 
 use std::collections::BTreeMap;

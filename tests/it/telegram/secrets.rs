@@ -2,15 +2,13 @@
 //! real process: at the loudest log level, through failures of every kind.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use caigunn_bridge::sandbox::{self, SandboxOptions};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use super::platform::{Fault, Platform};
 use super::setting::Outside;
+use crate::support::leaks::{files_below, http, places, refusing_proxy, server};
 use crate::support::process::Place;
 use crate::support::{base64, picture, until};
 
@@ -32,30 +30,6 @@ const REFUSED: &str = "Bad Request: \"PLANTED-words\" cannot be sent by 11:PLANT
 const ANN: i64 = 7;
 const BEA: i64 = 8;
 const CIM: i64 = 9;
-
-/// A server that answers whatever it is asked with what is made of the head of the request.
-async fn server(answer: fn(&str) -> String) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = vec![0; 16 * 1024];
-                let read = stream.read(&mut head).await.unwrap_or_default();
-                let answer = answer(&String::from_utf8_lossy(&head[..read]));
-                if answer.is_empty() {
-                    std::future::pending::<()>().await;
-                }
-                let _ = stream.write_all(answer.as_bytes()).await;
-            });
-        }
-    });
-    port
-}
-
-fn http(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
-}
 
 fn path(head: &str) -> &str {
     head.split(' ').nth(1).unwrap_or_default()
@@ -121,8 +95,7 @@ impl World {
     async fn new() -> Self {
         let (wrong, hooked, refusing) = (wrong().await, Platform::start().await, Platform::start().await);
         hooked.set_token(HOOK_TOKEN);
-        let proxy = server(|head| http("407 Proxy Authentication Required", head)).await;
-        let proxy = format!("http://user:{PROXY_PASSWORD}@127.0.0.1:{proxy}");
+        let proxy = format!("http://user:{PROXY_PASSWORD}@127.0.0.1:{}", refusing_proxy().await);
         let configure = |place: Place| {
             let mut place = place.set("LOG__FILTER", "trace").set("CHANNELS__TG__TOKEN", TOKEN);
             place = place.set("CHANNELS__TG__TIMEOUT", "400ms").set("SERVER__GRACE_PERIOD", "1s");
@@ -282,10 +255,11 @@ async fn no_token_and_no_word_comes_out_of_a_full_run() {
             }
         }
     }
-    for (name, bytes) in files_below(world.outside.place.folder()) {
+    for path in files_below(world.outside.place.folder()) {
+        let bytes = std::fs::read(&path).unwrap();
         for place in [PLANTED, &secret, &basic].iter().flat_map(|needle| places(&bytes, needle)) {
-            if name != "log" && !place.starts_with(BODY) {
-                let _ = writeln!(found, "{name}: {place}");
+            if !path.ends_with("log") && !place.starts_with(BODY) {
+                let _ = writeln!(found, "{}: {place}", path.display());
             }
         }
     }
@@ -299,23 +273,4 @@ async fn no_token_and_no_word_comes_out_of_a_full_run() {
         }
     }
     assert!(found.is_empty(), "{found}");
-}
-
-/// Every place of a text, with some of what is around it.
-fn places(haystack: &[u8], needle: &str) -> Vec<String> {
-    let found = haystack.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle.as_bytes());
-    let shown = |at: usize| &haystack[at..haystack.len().min(at + 80)];
-    found.map(|(at, _)| String::from_utf8_lossy(shown(at)).into_owned()).collect()
-}
-
-fn files_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if entry.path().is_dir() {
-            files.extend(files_below(&entry.path()));
-        } else {
-            files.push((entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap()));
-        }
-    }
-    files
 }
