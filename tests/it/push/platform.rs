@@ -28,10 +28,14 @@ pub(super) enum Fault {
     Refuse(u16, &'static str),
     /// The chat goes on elsewhere.
     Moved(&'static str),
+    /// A TCP reset; not sent.
+    Reset,
     /// Sent, then a TCP reset instead of the answer.
     SentThenReset,
     /// Not answered until the client goes; not sent.
     Hang,
+    /// Sent, and not answered until the client goes.
+    SentThenHang,
     /// Sent after so many milliseconds.
     Slow(u64),
     /// Sent, and the chat is to be left alone for so many milliseconds.

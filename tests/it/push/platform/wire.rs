@@ -132,12 +132,18 @@ pub(super) async fn send(
         (chat, fault)
     };
     let _open = Open(&shared, chat.clone());
-    let (mut rest, mut reset) = (0, false);
+    let (mut rest, mut reset, mut hang) = (0, false, false);
     match fault {
         None => {}
         Some(Fault::Slow(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
         Some(Fault::Rest(ms)) => rest = ms,
         Some(Fault::SentThenReset) => reset = true,
+        Some(Fault::SentThenHang) => hang = true,
+        Some(Fault::Reset) => {
+            shared.lock().note(&chat, 0);
+            connection.reset();
+            return std::future::pending().await;
+        }
         Some(Fault::Hang) => {
             shared.lock().note(&chat, 0);
             return std::future::pending().await;
@@ -155,7 +161,11 @@ pub(super) async fn send(
             return Err(Refusal(409, json!({ "error": "moved", "to": to })));
         }
     }
-    match shared.lock().deliver(&chat, &call) {
+    let delivered = shared.lock().deliver(&chat, &call);
+    if hang {
+        return std::future::pending().await;
+    }
+    match delivered {
         Ok(_) if reset => {
             connection.reset();
             Ok(StatusCode::OK.into_response())

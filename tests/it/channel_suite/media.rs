@@ -1,0 +1,71 @@
+//! Pictures and what is none: fetched, put together, explained.
+
+use image::ImageFormat::Png;
+
+use super::{ANN, BEA, CID, Platform, World};
+use crate::support::{picture, until};
+
+pub(crate) async fn a_picture_is_seen_and_a_link_that_has_ended_asked_for_again<P: Platform>() {
+    let one = |setup: crate::support::Setup| setup.set("PIPELINE__FETCH_CONCURRENCY", "1");
+    let world = World::<P>::with("links", &[], one).await;
+    world.platform.links_expire(2);
+    for chat in [ANN, BEA, CID] {
+        world.platform.shows(chat, &picture(Png), "what is it?", None);
+    }
+    for chat in [ANN, BEA, CID] {
+        let got = world.gets(chat, 1).await;
+        assert!(got[0].contains("40"), "its size is said: {got:?}");
+    }
+    world.rests().await;
+    let asks = world.bridge.asks();
+    assert!(asks.iter().all(|ask| ask.image_format == Some("png")), "{asks:?}");
+    assert_eq!(world.asked(), ["what is it?"; 3]);
+}
+
+async fn answered<P: Platform>(world: &World<P>) -> u64 {
+    world.counted("bridge_turns_total", &[("outcome", "answered")]).await
+}
+
+pub(crate) async fn an_album_is_one_turn_and_a_late_member_another<P: Platform>() {
+    let world = World::<P>::new("album").await;
+    let member = |caption: &str| world.platform.shows(ANN, &picture(Png), caption, Some("a1"));
+    for caption in ["which is best?", "", ""] {
+        member(caption);
+    }
+    world.says(ANN, "and a word");
+    until("both are answered", async || answered(&world).await == 2).await;
+    member("one more");
+    until("the late member is answered", async || answered(&world).await == 3).await;
+    world.rests().await;
+    let wanted = ["which is best?", "", "", "and a word", "one more"];
+    assert_eq!(world.asked(), wanted, "one ask for each picture, the caption with the first");
+    assert_eq!(world.events("joined").await, 2);
+    let got = world.texts(ANN).concat();
+    assert_eq!(got.matches("Turn 3:").count(), 1, "{got}");
+}
+
+pub(crate) async fn an_album_is_held_across_a_crash<P: Platform>() {
+    let mut world = World::<P>::with("held", &[(P::ALBUM_KEY, "4s")], |setup| setup).await;
+    world.platform.shows(ANN, &picture(Png), "both", Some("a1"));
+    world.heard().await;
+    assert!(world.asked().is_empty(), "it is held");
+    world.crashes().await;
+    world.platform.shows(ANN, &picture(Png), "", Some("a1"));
+    until("the album is answered", async || answered(&world).await == 1).await;
+    world.rests().await;
+    assert_eq!(world.asked(), ["both", ""]);
+    assert_eq!(world.events("joined").await, 1);
+}
+
+pub(crate) async fn what_cannot_be_read_is_explained_once<P: Platform>() {
+    let world = World::<P>::new("voice").await;
+    world.platform.speaks(ANN);
+    world.platform.redelivers();
+    assert_eq!(world.gets(ANN, 1).await, ["I can read text and pictures only."]);
+    world.says(ANN, "in words, then");
+    let got = world.gets(ANN, 2).await;
+    world.rests().await;
+    assert!(got[1].contains("in words, then"), "{got:?}");
+    assert_eq!(world.asked(), ["in words, then"]);
+    assert_eq!(world.texts(ANN).len(), 2);
+}
