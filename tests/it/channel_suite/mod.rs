@@ -126,8 +126,8 @@ pub(crate) trait Platform: Sized {
 
     fn edits(&self, chat: Chat, message: &str, text: &str);
 
-    /// Everything that people wrote is told again.
-    fn redelivers(&self);
+    /// Everything that people wrote is told again; answers how much that is.
+    fn redelivers(&self) -> u64;
 
     /// Nothing that was told will be told again.
     fn acknowledged_all(&self) -> bool;

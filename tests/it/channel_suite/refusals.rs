@@ -62,7 +62,7 @@ pub(crate) async fn a_refused_token_pauses_the_channel_and_buries_nothing<P: Pla
     world.answers_in_three_parts();
     world.bridge.sandbox.set_latency(Duration::from_millis(300));
     for chat in [ANN, BEA] {
-        world.says(chat, "hello");
+        world.says(chat, "long");
         world.says(chat, "bye");
     }
     world.asks(2).await;
@@ -73,10 +73,10 @@ pub(crate) async fn a_refused_token_pauses_the_channel_and_buries_nothing<P: Pla
     assert!(world.texts(ANN).is_empty() && world.texts(BEA).is_empty());
     world.platform.refuses_token(false);
     for chat in [ANN, BEA] {
-        assert_parts(&world.gets(chat, 2).await, &["hello", "bye"]);
+        assert_parts(&world.gets(chat, 4).await, &["Part 1", "Part 2", "Part 3", "bye"]);
     }
     world.is("connected").await;
     world.rests().await;
-    assert_eq!(world.texts(ANN).len() + world.texts(BEA).len(), 4, "and nothing is doubled");
+    assert_eq!(world.texts(ANN).len() + world.texts(BEA).len(), 8, "and nothing is doubled");
     assert!(world.work().await.is_empty());
 }

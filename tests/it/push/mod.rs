@@ -4,7 +4,7 @@
 mod access;
 mod delivery;
 mod doubt;
-mod intake;
+mod groups;
 mod listening;
 mod media;
 mod notices;

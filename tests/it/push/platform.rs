@@ -65,7 +65,6 @@ pub(super) struct Delivered {
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) chat: String,
-    pub(super) status: u16,
     pub(super) at: Instant,
 }
 
@@ -79,7 +78,6 @@ struct Inner {
     rival: bool,
     updates: Vec<Value>,
     acknowledged: u64,
-    polls: u64,
     delivered: Vec<Delivered>,
     attempts: Vec<Attempt>,
     script: Vec<Scripted>,
@@ -257,10 +255,6 @@ impl Platform {
     /// The number of the last update.
     pub(super) fn happened(&self) -> u64 {
         self.lock().updates.len() as u64
-    }
-
-    pub(super) fn polls(&self) -> u64 {
-        self.lock().polls
     }
 
     pub(super) fn delivered(&self) -> Vec<Delivered> {

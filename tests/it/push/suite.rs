@@ -72,8 +72,10 @@ impl Platform for Pager {
         self.0.happens(&name(chat), edit);
     }
 
-    fn redelivers(&self) {
+    fn redelivers(&self) -> u64 {
+        let told = self.0.happened();
         self.0.repeats_itself();
+        told
     }
 
     fn acknowledged_all(&self) -> bool {

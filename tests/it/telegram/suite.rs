@@ -77,10 +77,12 @@ impl Platform for Telegram {
         self.platform.edits(chat_id(chat), message.parse().unwrap(), text);
     }
 
-    fn redelivers(&self) {
-        for (chat, message) in self.written.lock().unwrap().iter() {
+    fn redelivers(&self) -> u64 {
+        let written = self.written.lock().unwrap();
+        for (chat, message) in &*written {
             self.platform.repeats(*chat, *message);
         }
+        written.len() as u64
     }
 
     fn acknowledged_all(&self) -> bool {
