@@ -42,6 +42,15 @@ pub(crate) async fn a_long_answer_comes_whole_in_order_and_within_the_limit<P: P
     whole.truncate(length);
     let words: Vec<&str> = parts.iter().flat_map(|part| part.split_whitespace()).collect();
     assert_eq!(words, whole.split_whitespace().collect::<Vec<_>>());
+    // Where there is no place to cut, the limit itself is one.
+    for (chat, over) in [(BEA, 0), (CID, 1)] {
+        let solid = "a".repeat(P::MOST + over);
+        world.will_answer(&format!("over by {over}"), &solid);
+        world.says(chat, &format!("over by {over}"));
+        let got = world.gets(chat, 1 + over).await;
+        assert_eq!((got.len(), got.concat()), (1 + over, solid));
+    }
+    world.rests().await;
     assert_eq!(world.platform.overlaps(), 0);
 }
 

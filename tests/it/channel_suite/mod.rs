@@ -42,6 +42,8 @@ pub(crate) enum Need {
     /// Messages that are neither text nor picture.
     Voice,
     Groups,
+    /// A message can name the one that it answers.
+    Replies,
     /// Formatting that it may refuse.
     Markup,
     Typing,
@@ -192,7 +194,7 @@ macro_rules! channel_suite {
             media::an_album_is_held_across_a_crash [Albums Pictures]
             media::what_cannot_be_read_is_explained_once [Voice]
             groups::only_what_addresses_the_bot_is_answered [Groups]
-            groups::the_first_part_of_an_answer_names_its_question [Groups]
+            groups::the_first_part_of_an_answer_names_its_question [Groups Replies]
             delivery::each_chat_keeps_its_order_and_waits_for_no_other []
             delivery::a_long_answer_comes_whole_in_order_and_within_the_limit []
             delivery::a_limit_of_a_chat_delays_no_other []
