@@ -19,7 +19,7 @@ pub(crate) async fn a_backlog_is_answered_once_and_in_order<P: Platform>() {
     // And what came while nobody was there.
     world.says(ANN, "word 5");
     world.bridge.sandbox.set_latency(Duration::from_millis(50));
-    world.bridge.start_again(&[]).await;
+    world.starts_again().await;
     let right: Vec<String> = (1..=5).map(|n| format!("Turn {n}: you said \"word {n}\"")).collect();
     assert_eq!(world.gets(ANN, 5).await, right);
     assert_eq!(world.gets(BEA, 4).await, right[..4]);

@@ -25,7 +25,7 @@ pub(crate) async fn nothing_is_acknowledged_before_it_is_stored<P: Platform>() {
         lock.execute_batch("ROLLBACK").unwrap();
         if dies {
             assert!(!world.platform.acknowledged_all(), "nobody was there to");
-            world.bridge.start_again(&[]).await;
+            world.starts_again().await;
         }
         world.heard().await;
         assert_eq!(stored(), Ok(n + 1));
@@ -43,7 +43,7 @@ pub(crate) async fn what_comes_again_is_answered_once<P: Platform>() {
     world.gets(ANN, 2).await;
     let mut again = world.platform.redelivers();
     world.rests().await;
-    world.bridge.start_again(&[]).await;
+    world.starts_again().await;
     again += world.platform.redelivers();
     world.rests().await;
     assert_eq!(world.events("duplicate").await, again);

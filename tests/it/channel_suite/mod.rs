@@ -114,6 +114,9 @@ pub(crate) trait Platform: Sized {
     /// Adds the channel: quick (albums are held for 300 ms, calls given up after a second or two) and unpaced.
     fn configure(&self, setup: Setup, id: &str) -> Setup;
 
+    /// The bridge has started, and listens there: where a webhook is to reach it, whatever it was told.
+    fn bridge_is_at(&self, url: &str);
+
     /// Somebody writes; in the group, to other people. Answers the message's name.
     fn says(&self, chat: Chat, text: &str) -> String;
 
@@ -163,7 +166,7 @@ pub(crate) trait Platform: Sized {
     fn violations(&self) -> Vec<String>;
 }
 
-/// Whether a platform has all that a property needs; says so if not.
+/// Whether a platform has all that a property needs; says so if not (to be seen with `--nocapture`).
 #[expect(clippy::print_stderr, reason = "what is skipped is to be seen")]
 pub(crate) fn applies<P: Platform>(property: &str, needs: &[Need]) -> bool {
     let lacks: Vec<_> = needs.iter().filter(|need| P::LACKS.contains(need)).collect();
@@ -174,10 +177,12 @@ pub(crate) fn applies<P: Platform>(property: &str, needs: &[Need]) -> bool {
 }
 
 /// The properties of the suite, and which of them a platform skips.
+#[expect(clippy::print_stderr, reason = "what is skipped is to be seen")]
 pub(crate) fn assert_skips<P: Platform>(properties: &[(&str, &[Need])], expected: &[&str]) {
     let skipped: Vec<_> = properties.iter().filter(|(name, needs)| !applies::<P>(name, needs)).collect();
     let skipped: Vec<_> = skipped.into_iter().map(|(name, _)| *name).collect();
-    assert_eq!(skipped, expected, "{}: {} of {} properties", P::NAME, skipped.len(), properties.len());
+    eprintln!("{}: {} of {} properties are skipped", P::NAME, skipped.len(), properties.len());
+    assert_eq!(skipped, expected, "{}", P::NAME);
 }
 
 /// The tests of the suite, for one platform.

@@ -45,7 +45,7 @@ pub(crate) async fn a_chat_that_is_gone_is_left_alone_until_it_is_heard_again<P:
     world.rests().await;
     assert_eq!(world.texts(BEA).len(), 1, "others go on");
     assert_eq!(world.sends("target_gone").await, 1);
-    world.bridge.start_again(&[]).await;
+    world.starts_again().await;
     world.says(BEA, "again");
     world.gets(BEA, 2).await;
     world.rests().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ANN, BEA, Chat, Fault, On, Platform, World};
+use super::{ANN, BEA, CID, Chat, Fault, On, Platform, World};
 use crate::support::log::Log;
 use crate::support::picture;
 
@@ -36,6 +36,8 @@ pub(crate) async fn neither_the_token_nor_anybodys_words_are_told<P: Platform>()
     world.gets(BEA, 1).await;
     world.rests().await;
     world.platform.refuses_token(true);
+    // A channel that is told, and does not ask, finds out by what it sends.
+    world.says(CID, WORDS);
     world.is("bad_credentials").await;
     let pages = [world.bridge.metrics().await, world.bridge.ready().await.to_string(), log.text()];
     assert!(pages.iter().all(|page| page.contains(&world.id)), "the channel is spoken of");

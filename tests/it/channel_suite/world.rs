@@ -30,6 +30,7 @@ impl<P: Platform> World<P> {
         let key = |key: &str| format!("CHANNELS__{}__{key}", id.to_uppercase());
         let setup = keys.iter().fold(setup, |setup, (name, value)| setup.set(&key(name), value));
         let bridge = change(setup).start().await;
+        platform.bridge_is_at(&bridge.url(""));
         Self { platform, bridge, id }
     }
 
@@ -79,7 +80,13 @@ impl<P: Platform> World<P> {
     /// The process dies without a word, and the next one takes its place.
     pub(crate) async fn crashes(&mut self) {
         self.bridge.crash().await;
+        self.starts_again().await;
+    }
+
+    /// The bridge is stopped in order, if it still runs, and started.
+    pub(crate) async fn starts_again(&mut self) {
         self.bridge.start_again(&[]).await;
+        self.platform.bridge_is_at(&self.bridge.url(""));
     }
 
     /// From now on the chatbot answers what contains a part with these words.

@@ -47,6 +47,9 @@ impl Platform for Pager {
         super::channel(setup, id, &self.0)
     }
 
+    /// The pager is polled.
+    fn bridge_is_at(&self, _: &str) {}
+
     fn says(&self, chat: Chat, text: &str) -> String {
         self.writes(chat, false, json!({ "text": text }))
     }

@@ -53,6 +53,10 @@ impl Platform for Telegram {
         super::keys(id, &self.platform).iter().fold(setup, |setup, (key, value)| setup.set(key, value))
     }
 
+    fn bridge_is_at(&self, url: &str) {
+        self.platform.webhook_goes_to(url);
+    }
+
     fn says(&self, chat: Chat, text: &str) -> String {
         self.sends(chat, draft(chat).text(text))
     }
