@@ -8,7 +8,8 @@ use crate::support::until;
 
 pub(crate) async fn a_backlog_is_answered_once_and_in_order<P: Platform>() {
     let mut world = World::<P>::new("backlog").await;
-    world.bridge.sandbox.set_latency(Duration::from_millis(400));
+    // Long enough to die in the first asks: no send is open then.
+    world.bridge.sandbox.set_latency(Duration::from_secs(1));
     for n in 1..=4 {
         world.says(ANN, &format!("word {n}"));
         world.says(BEA, &format!("word {n}"));
@@ -16,6 +17,7 @@ pub(crate) async fn a_backlog_is_answered_once_and_in_order<P: Platform>() {
     world.heard().await;
     world.asks(2).await;
     world.bridge.crash().await;
+    assert_eq!(world.texts(ANN).len() + world.texts(BEA).len(), 0);
     // And what came while nobody was there.
     world.says(ANN, "word 5");
     world.bridge.sandbox.set_latency(Duration::from_millis(50));
