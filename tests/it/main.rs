@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it as the test itself may")]
 
 mod caigunn_client;
+mod channel_suite;
 mod cli;
 mod config;
 mod crash;

@@ -4,7 +4,7 @@
 mod access;
 mod delivery;
 mod doubt;
-mod intake;
+mod groups;
 mod listening;
 mod media;
 mod notices;
@@ -13,6 +13,7 @@ mod pager;
 mod platform;
 mod speaking;
 mod standing;
+mod suite;
 
 use std::sync::Arc;
 
@@ -23,6 +24,20 @@ use serde_json::json;
 
 use crate::support::{Bridge, Setup, until};
 use platform::{Platform, TOKEN};
+
+/// Adds a pager channel `id` that talks to a platform, quick and unpaced.
+fn channel(setup: Setup, id: &str, platform: &Platform) -> Setup {
+    let key = |key: &str| format!("CHANNELS__{}__{key}", id.to_uppercase());
+    setup
+        .register(pager::registration())
+        .set(&key("KIND"), pager::KIND)
+        .set(&key("BOT"), "main")
+        .set(&key("URL"), platform.url())
+        .set(&key("TOKEN"), TOKEN)
+        .set(&key("POLL"), "500ms")
+        .set(&key("TIMEOUT"), "500ms")
+        .set(&key("ALBUM"), "300ms")
+}
 
 /// A bridge with one pager channel (and the HTTP channel beside it).
 struct World {
@@ -39,17 +54,7 @@ impl World {
 
     async fn with(id: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
         let platform = Platform::start().await;
-        let key = |key: &str| format!("CHANNELS__{}__{key}", id.to_uppercase());
-        let setup = Setup::default()
-            .register(pager::registration())
-            .crashable()
-            .set(&key("KIND"), pager::KIND)
-            .set(&key("BOT"), "main")
-            .set(&key("URL"), platform.url())
-            .set(&key("TOKEN"), TOKEN)
-            .set(&key("POLL"), "500ms")
-            .set(&key("TIMEOUT"), "500ms")
-            .set(&key("ALBUM"), "300ms");
+        let setup = channel(Setup::default().crashable(), id, &platform);
         let bridge = change(setup).start().await;
         Self { platform, bridge, id: id.to_owned() }
     }

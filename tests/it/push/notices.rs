@@ -1,4 +1,4 @@
-//! What is said when there is no answer, and to whom; and "typing".
+//! What is said when there is no answer, and to whom.
 
 use std::time::Duration;
 
@@ -37,29 +37,6 @@ async fn an_outage_is_explained_once_and_anew_after_a_good_answer() {
     fails();
     says("four");
     assert_eq!(world.gets("ann", 3).await[2], got[0], "a new outage is told anew");
-    world.rests().await;
-}
-
-#[tokio::test]
-async fn too_many_at_once_are_dropped_by_name_with_one_notice() {
-    let world = World::with("pager_many", |setup| setup.set("PIPELINE__MAX_PENDING_PER_CONVERSATION", "3")).await;
-    world.bridge.sandbox.set_latency(Duration::from_millis(500));
-    world.platform.says("ann", "1");
-    until("it is asked", async || world.bridge.sandbox.in_flight() == 1).await;
-    for n in 2..=8 {
-        world.platform.says("ann", &n.to_string());
-    }
-    let got = world.gets("ann", 4).await;
-    world.rests().await;
-    assert_eq!(world.asked(), ["1", "2", "3"]);
-    assert!(got[3].starts_with("That is a lot at once"), "{got:?}");
-    assert_eq!(
-        world.counted("bridge_turns_total", &[("outcome", "explained"), ("reason", "too_many_pending")]).await,
-        1
-    );
-    assert_eq!(world.counted("bridge_events_total", &[("result", "too_many_pending")]).await, 4);
-    world.platform.says("ann", "9");
-    world.gets("ann", 5).await;
     world.rests().await;
 }
 
@@ -106,21 +83,6 @@ async fn what_is_too_old_gets_an_apology_instead_of_a_late_answer() {
     world.platform.says("ann", "four");
     world.gets("ann", 3).await;
     world.rests().await;
-}
-
-#[tokio::test]
-async fn typing_is_shown_while_somebody_waits_for_an_answer() {
-    let world = World::new("pager_typing").await;
-    world.bridge.sandbox.set_latency(Duration::from_millis(1_500));
-    world.platform.says_with("bob", json!({ "chat": "g1", "group": true, "text": "not for the bot" }));
-    world.platform.says("ann", "hello");
-    world.gets("ann", 1).await;
-    world.rests().await;
-    let shown = world.platform.typing("ann");
-    assert!(shown.len() >= 2, "{shown:?}");
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
-    assert_eq!(world.platform.typing("ann").len(), shown.len(), "it ends with the turn");
-    assert_eq!(world.platform.typing("g1").len(), 0, "nobody waits there");
 }
 
 #[tokio::test]

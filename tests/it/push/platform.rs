@@ -28,10 +28,14 @@ pub(super) enum Fault {
     Refuse(u16, &'static str),
     /// The chat goes on elsewhere.
     Moved(&'static str),
+    /// A TCP reset; not sent.
+    Reset,
     /// Sent, then a TCP reset instead of the answer.
     SentThenReset,
     /// Not answered until the client goes; not sent.
     Hang,
+    /// Sent, and not answered until the client goes.
+    SentThenHang,
     /// Sent after so many milliseconds.
     Slow(u64),
     /// Sent, and the chat is to be left alone for so many milliseconds.
@@ -61,7 +65,6 @@ pub(super) struct Delivered {
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) chat: String,
-    pub(super) status: u16,
     pub(super) at: Instant,
 }
 
@@ -75,7 +78,6 @@ struct Inner {
     rival: bool,
     updates: Vec<Value>,
     acknowledged: u64,
-    polls: u64,
     delivered: Vec<Delivered>,
     attempts: Vec<Attempt>,
     script: Vec<Scripted>,
@@ -253,10 +255,6 @@ impl Platform {
     /// The number of the last update.
     pub(super) fn happened(&self) -> u64 {
         self.lock().updates.len() as u64
-    }
-
-    pub(super) fn polls(&self) -> u64 {
-        self.lock().polls
     }
 
     pub(super) fn delivered(&self) -> Vec<Delivered> {

@@ -2,6 +2,7 @@
 //! own. What an operator would write into the environment is set with [`Setup::set`].
 
 pub(crate) mod leaks;
+pub(crate) mod log;
 pub(crate) mod process;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use log::Log;
+
 pub(crate) const KEY: &str = "key-of-the-shop-0123456789";
 pub(crate) const OTHER_KEY: &str = "key-of-the-desk-0123456789";
 
@@ -37,17 +40,24 @@ pub(crate) struct Setup {
 
 /// A runtime that only the bridge runs on, so that it can be cut off without a warning.
 #[derive(Default)]
-struct OwnRuntime(Option<Runtime>);
+struct OwnRuntime {
+    runtime: Option<Runtime>,
+    log: Option<Log>,
+}
 
 impl OwnRuntime {
-    fn new() -> Self {
-        Self(Some(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()))
+    fn new(log: Option<Log>) -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        if let Some(log) = log.clone() {
+            builder.on_thread_start(move || log.keeps_this_thread());
+        }
+        Self { runtime: Some(builder.worker_threads(2).enable_all().build().unwrap()), log }
     }
 }
 
 impl Drop for OwnRuntime {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -108,8 +118,14 @@ impl Setup {
 
     /// Makes [`Bridge::crash`] possible.
     pub(crate) fn crashable(mut self) -> Self {
-        self.runtime = OwnRuntime::new();
+        self.runtime = OwnRuntime::new(self.runtime.log.clone());
         self
+    }
+
+    /// The same, and what the bridge's tasks log is kept.
+    pub(crate) fn logged(mut self, log: &Log) -> Self {
+        self.runtime.log = Some(log.clone());
+        self.crashable()
     }
 
     pub(crate) async fn start(self) -> Bridge {
@@ -130,7 +146,7 @@ async fn start(app: &Arc<App>, env: &BTreeMap<String, String>, runtime: &OwnRunt
     let env = env.iter().map(|(key, value)| (OsString::from(format!("CAIGUNN_BRIDGE__{key}")), OsString::from(value)));
     let sources = Sources { file: None, env: env.collect(), places: Vec::new() };
     let loaded = app.load(&sources).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let Some(runtime) = &runtime.0 else { return app.start(&loaded).await.unwrap() };
+    let Some(runtime) = &runtime.runtime else { return app.start(&loaded).await.unwrap() };
     let app = Arc::clone(app);
     let starting = async move {
         loop {
@@ -249,8 +265,8 @@ impl Bridge {
     /// Cuts the bridge off in the midst of whatever it does, as near to a killed process as one process can come: every task
     /// ends where it waits, and nothing is said or stored any more. [`Bridge::start_again`] goes on.
     pub(crate) async fn crash(&mut self) {
-        assert!(self.runtime.0.is_some(), "the setup is not crashable");
-        self.runtime = OwnRuntime::new();
+        assert!(self.runtime.runtime.is_some(), "the setup is not crashable");
+        self.runtime = OwnRuntime::new(self.runtime.log.clone());
         if let Some(running) = self.running.take() {
             assert!(!running.stopped().await);
         }

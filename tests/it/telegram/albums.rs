@@ -4,7 +4,7 @@ use caigunn_bridge::sandbox::LogEntry;
 
 use super::World;
 use super::platform::Draft;
-use crate::support::{picture, until};
+use crate::support::picture;
 
 const ANN: i64 = 7;
 const TEA: i64 = -1_001_000_000_001;
@@ -67,21 +67,4 @@ async fn in_a_group_one_member_carries_the_mention() {
     assert_eq!(world.platform.sent_count(TEA), 1);
     assert_eq!(said(&world), ["what are these?", "", ""]);
     assert_eq!(world.platform.attempts("getFile").len(), 3, "what is not for the bot is not even fetched");
-}
-
-#[tokio::test]
-async fn an_album_that_is_held_outlives_a_crash() {
-    let mut world = World::keyed("tg_album_crash", &[("ALBUM_WAIT", "3s")]).await;
-    member(&world, ANN, "a", "what are these?");
-    member(&world, ANN, "a", "");
-    world.heard().await;
-    until("both are on disk", async || super::polling::recorded(&world) == 2).await;
-    assert!(world.asked().is_empty(), "it is held");
-    world.bridge.crash().await;
-    member(&world, ANN, "a", "");
-    world.starts_again(&[]).await;
-    world.gets(ANN, 1).await;
-    world.rests().await;
-    assert_eq!(world.platform.sent_count(ANN), 1);
-    assert_eq!(said(&world), ["what are these?", "", ""]);
 }

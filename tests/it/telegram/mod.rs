@@ -27,6 +27,7 @@ mod secrets;
 mod setting;
 mod soak;
 mod standing;
+mod suite;
 mod topics;
 mod typing;
 mod understood;

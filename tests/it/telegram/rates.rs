@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::World;
 use super::platform::{Fault, Rates};
-use crate::support::{Setup, until};
+use crate::support::until;
 
 const ANN: i64 = 7;
 const BEA: i64 = 8;
@@ -61,7 +61,6 @@ async fn pauses_are_kept() {
         two_chats_that_are_told_the_same_stop_the_bot(),
         two_chats_that_are_told_different_ends_stop_nobody_else(),
         a_limit_without_an_end_is_waited_for_as_well(),
-        a_limit_is_kept_over_a_restart(),
     );
 }
 
@@ -147,17 +146,4 @@ async fn a_limit_without_an_end_is_waited_for_as_well() {
         assert!((Duration::from_secs(4)..Duration::from_secs(15)).contains(&pause), "{pause:?}");
     }
     assert_eq!(world.counted("bridge_sends_in_doubt_total", &[]).await, 0, "a limit is no doubt");
-}
-
-async fn a_limit_is_kept_over_a_restart() {
-    let mut world = World::with("tgd_rate_restart", |setup: Setup| setup).await;
-    world.platform.fails("sendmessage", Some(ANN), Fault::RetryAfter(3), 1);
-    world.platform.says(ANN, ANN, "hello");
-    until("it is refused", async || !world.platform.attempts("sendmessage").is_empty()).await;
-    until("that is stored", async || world.open_work().await.iter().any(|item| item.contains("rate limited"))).await;
-    world.bridge.crash().await;
-    world.bridge.start_again(&[]).await;
-    world.gets(ANN, 1).await;
-    world.rests().await;
-    assert_eq!(world.platform.attempts("sendmessage").len(), 2);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::World;
-use super::platform::{Fault, TOKEN};
+use super::platform::Fault;
 use crate::support::until;
 
 const ANN: i64 = 7;
@@ -75,35 +75,7 @@ async fn a_chat_in_which_the_bot_may_not_write_is_left_alone_until_somebody_writ
     world.rests().await;
 }
 
-/// Beside each other, as most of it is waiting.
 #[tokio::test]
-async fn what_is_the_tokens_fault_is_no_messages_fault() {
-    tokio::join!(a_refused_token_pauses_the_channel_and_loses_nothing(), a_bot_that_was_logged_out_loses_nothing());
-}
-
-async fn a_refused_token_pauses_the_channel_and_loses_nothing() {
-    let world = World::new("tgd_token").await;
-    world.bridge.sandbox.set_latency(Duration::from_millis(300));
-    for user in [ANN, BEA] {
-        world.platform.says(user, user, "long 9000");
-        world.platform.says(user, user, "bye");
-    }
-    until("they are asked", async || world.bridge.sandbox.in_flight() == 2).await;
-    world.platform.set_token("123456789:AAanother_0123456789_0123456789_012");
-    until("it is known", async || world.state().await == "bad_credentials").await;
-    until("all is answered", async || world.asked().len() == 4 && world.bridge.sandbox.in_flight() == 0).await;
-    assert_eq!(world.platform.sent_in_all(), 0);
-    world.platform.set_token(TOKEN);
-    for user in [ANN, BEA] {
-        let got = world.gets(user, 4).await;
-        assert!(got[0].starts_with("1. ") && got[3].contains("bye"), "{got:?}");
-    }
-    until("it is well again", async || world.state().await == "connected").await;
-    world.rests().await;
-    assert_eq!(world.platform.sent_in_all(), 8, "and nothing is doubled");
-    assert_eq!(world.work().await.len(), 0);
-}
-
 async fn a_bot_that_was_logged_out_loses_nothing() {
     let world = World::new("tgd_logged_out").await;
     world.platform.fails("sendmessage", None, Fault::Refuse(400, "Logged out"), 2);

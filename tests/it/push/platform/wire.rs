@@ -62,7 +62,6 @@ pub(super) async fn updates(
         return Err(refusal(400, "after"));
     };
     let until = tokio::time::Instant::now() + Duration::from_millis(poll.hold_ms);
-    let mut first = true;
     loop {
         let changed = shared.changed.notified();
         tokio::pin!(changed);
@@ -73,7 +72,6 @@ pub(super) async fn updates(
             if inner.rival {
                 return Err(refusal(409, "conflict"));
             }
-            inner.polls += u64::from(std::mem::take(&mut first));
             inner.acknowledged = inner.acknowledged.max(after);
             let skip = usize::try_from(after).unwrap();
             let updates: Vec<Value> = inner.updates.iter().skip(skip).take(50).cloned().collect();
@@ -118,11 +116,11 @@ pub(super) async fn send(
             _ => return Err(refusal(400, "address")),
         };
         let Some(chat) = chat else {
-            inner.note("", 404);
+            inner.note("");
             return Err(refusal(404, "no_such_reply"));
         };
         if let Err(refused) = admitted(&inner, &headers) {
-            inner.note(&chat, refused.0);
+            inner.note(&chat);
             return Err(refused);
         }
         if !inner.open.insert(chat.clone()) {
@@ -132,30 +130,40 @@ pub(super) async fn send(
         (chat, fault)
     };
     let _open = Open(&shared, chat.clone());
-    let (mut rest, mut reset) = (0, false);
+    let (mut rest, mut reset, mut hang) = (0, false, false);
     match fault {
         None => {}
         Some(Fault::Slow(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
         Some(Fault::Rest(ms)) => rest = ms,
         Some(Fault::SentThenReset) => reset = true,
+        Some(Fault::SentThenHang) => hang = true,
+        Some(Fault::Reset) => {
+            shared.lock().note(&chat);
+            connection.reset();
+            return std::future::pending().await;
+        }
         Some(Fault::Hang) => {
-            shared.lock().note(&chat, 0);
+            shared.lock().note(&chat);
             return std::future::pending().await;
         }
         Some(Fault::RateLimited { scope, ms }) => {
-            shared.lock().note(&chat, 429);
+            shared.lock().note(&chat);
             return Err(Refusal(429, json!({ "error": "slow", "scope": scope, "retry_after_ms": ms })));
         }
         Some(Fault::Refuse(status, error)) => {
-            shared.lock().note(&chat, status);
+            shared.lock().note(&chat);
             return Err(refusal(status, error));
         }
         Some(Fault::Moved(to)) => {
-            shared.lock().note(&chat, 409);
+            shared.lock().note(&chat);
             return Err(Refusal(409, json!({ "error": "moved", "to": to })));
         }
     }
-    match shared.lock().deliver(&chat, &call) {
+    let delivered = shared.lock().deliver(&chat, &call);
+    if hang {
+        return std::future::pending().await;
+    }
+    match delivered {
         Ok(_) if reset => {
             connection.reset();
             Ok(StatusCode::OK.into_response())
@@ -190,9 +198,9 @@ impl Inner {
         Some(fault)
     }
 
-    fn note(&mut self, chat: &str, status: u16) {
+    fn note(&mut self, chat: &str) {
         self.limits.count(chat);
-        self.attempts.push(Attempt { chat: chat.to_owned(), status, at: Instant::now() });
+        self.attempts.push(Attempt { chat: chat.to_owned(), at: Instant::now() });
     }
 
     fn deliver(&mut self, chat: &str, call: &Call) -> Result<String, &'static str> {
@@ -206,10 +214,10 @@ impl Inner {
             None
         };
         if let Some(wrong) = wrong {
-            self.note(chat, 400);
+            self.note(chat);
             return Err(wrong);
         }
-        self.note(chat, 200);
+        self.note(chat);
         if self.dedupes
             && let Some(id) = self.nonces.get(&call.nonce)
         {
