@@ -15,6 +15,7 @@ use teloxide::types::{
 use tokio::time::Instant;
 
 use crate::channels::telegram::api::CallError;
+use crate::channels::telegram::config::Receive;
 use crate::channels::telegram::render::{self, Call, Style};
 use crate::channels::telegram::send::refused::{Meaning, meaning};
 use crate::channels::telegram::send::rest::Who;
@@ -55,7 +56,10 @@ impl Channel for Telegram {
             }
         };
         match sent {
-            Ok(sent) => Ok(SendReceipt { ids: vec![sent.message_id.to_string()], pauses: Vec::new() }),
+            Ok(sent) => {
+                self.token_works();
+                Ok(SendReceipt { ids: vec![sent.message_id.to_string()], pauses: Vec::new() })
+            }
             Err(error) => Err(self.refused(chat, topic, is_document, &call.target, error)),
         }
     }
@@ -158,6 +162,14 @@ fn document(
 }
 
 impl Telegram {
+    /// A token that was refused is good again. Who polls finds out by the next poll; by webhook the next look may be far.
+    fn token_works(&self) {
+        let state = &self.context.state;
+        if self.config.receive == Receive::Webhook && matches!(state.state(), ChannelState::BadCredentials { .. }) {
+            state.set(ChannelState::Connected);
+        }
+    }
+
     /// What a failed call means for its row.
     fn refused(
         &self,

@@ -195,3 +195,17 @@ async fn an_answer_that_is_lost_on_its_way_does_no_harm() {
     assert_eq!(world.platform.sent_count(ANN), 4);
     assert_eq!(recorded(&world), before + 1);
 }
+
+#[tokio::test]
+async fn a_token_that_works_again_is_known_from_what_is_sent() {
+    let world = World::by_webhook("tg_hook_token", |setup| setup).await;
+    until("the webhook is set", async || world.platform.webhook().is_some()).await;
+    world.is("connected").await;
+    world.platform.set_token("123456789:AAAnotherTokenOfTheTests_0123456789");
+    world.platform.says(ANN, ANN, "hello");
+    world.is("bad_credentials").await;
+    world.platform.set_token(TOKEN);
+    world.gets(ANN, 1).await;
+    world.is("connected").await;
+    world.rests().await;
+}
