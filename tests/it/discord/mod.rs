@@ -1,0 +1,4 @@
+//! The Discord channel. [`platform`] is the Discord that it talks to: REST and a gateway.
+
+#[expect(dead_code, reason = "the tests of the channel use the rest of it")]
+mod platform;

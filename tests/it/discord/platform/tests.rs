@@ -1,0 +1,1 @@
+//! The servers themselves, with plain clients.
