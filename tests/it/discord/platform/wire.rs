@@ -101,7 +101,7 @@ pub(super) async fn entry(
             if refused.status != 401 {
                 inner.violation(format!("{} {path} is no call", request.method()));
             }
-            inner.count(&refused);
+            inner.count(&Answer::from(refused.clone()));
             let text = Some(path.clone());
             inner.attempts.push(Attempt {
                 route: "refused",
@@ -137,9 +137,9 @@ async fn call(shared: &Arc<Shared>, connection: &Connection, route: Route, form:
             let body = (*body).to_owned();
             return end(Answer { status: *status, body, kind: "text/html", headers: Vec::new() });
         }
-        Some(Fault::RetryAfter(seconds)) => return end(shared.lock().rests(Some(&bucket), *seconds, "user")),
-        Some(Fault::RetryAfterShared(seconds)) => return end(shared.lock().rests(Some(&bucket), *seconds, "shared")),
-        Some(Fault::RetryAfterAll(seconds)) => return end(shared.lock().rests(None, *seconds, "global")),
+        Some(Fault::RetryAfter(seconds)) => return end(shared.rests(Some(&bucket), *seconds, "user")),
+        Some(Fault::RetryAfterShared(seconds)) => return end(shared.rests(Some(&bucket), *seconds, "shared")),
+        Some(Fault::RetryAfterAll(seconds)) => return end(shared.rests(None, *seconds, "global")),
         Some(Fault::Reset) => return cut(connection).await,
         Some(Fault::Hang) => return std::future::pending().await,
         Some(Fault::Slow(wait)) => tokio::time::sleep(*wait).await,
@@ -164,9 +164,16 @@ async fn cut(connection: &Connection) -> Response {
 }
 
 impl Shared {
+    fn rests(&self, bucket: Option<&Bucket>, seconds: f64, scope: &'static str) -> Answer {
+        let until = Instant::now() + Duration::from_secs_f64(seconds);
+        self.lock().traffic.rest(bucket.cloned(), until, scope);
+        Refusal::rest(seconds, scope).into()
+    }
+
     fn end(&self, attempt: usize, bucket: &Bucket, mut answer: Answer) -> Response {
         let mut inner = self.lock();
         inner.attempts[attempt].status = answer.status;
+        inner.count(&answer);
         answer.headers.extend(inner.traffic.headers(bucket));
         answer.into_response()
     }
@@ -211,16 +218,10 @@ impl Inner {
         (self.attempts.len() - 1, fault)
     }
 
-    fn rests(&mut self, bucket: Option<&Bucket>, seconds: f64, scope: &'static str) -> Answer {
-        self.traffic.rest(bucket.cloned(), Instant::now() + Duration::from_secs_f64(seconds), scope);
-        let refused = Refusal::rest(seconds, scope);
-        self.count(&refused);
-        refused.into()
-    }
-
-    fn count(&mut self, refused: &Refusal) {
-        let shared = matches!(refused.rest, Some((_, "shared")));
-        if matches!(refused.status, 401 | 403 | 429) && !shared {
+    /// An invalid request, unless somebody else's limit is the cause.
+    fn count(&mut self, answer: &Answer) {
+        let shared = answer.headers.iter().any(|(_, value)| value == "shared");
+        if matches!(answer.status, 401 | 403 | 429) && !shared {
             self.invalid_requests += 1;
         }
     }
@@ -231,10 +232,7 @@ impl Inner {
         self.violations.append(&mut violations);
         match admitted.and_then(|()| self.process(route, form)) {
             Ok(reply) => reply.into(),
-            Err(refused) => {
-                self.count(&refused);
-                refused.into()
-            }
+            Err(refused) => refused.into(),
         }
     }
 
