@@ -46,7 +46,7 @@ pub(crate) use faults::{BAD_GATEWAY, Fault};
 pub(crate) use people::deny;
 pub(crate) use rates::{Rate, Rates};
 pub(crate) use slash::Slash;
-pub(crate) use state::{Attempt, Heartbeat, Login, Response, Sent, Upload};
+pub(crate) use state::{Attempt, Response, Sent};
 
 use state::{Inner, Shared};
 

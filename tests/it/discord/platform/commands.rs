@@ -143,7 +143,11 @@ fn made(inner: &mut Inner, guild: Option<u64>, command: Value, kept: Option<&Val
     let id = match kept {
         Some(kept) => kept["id"].clone(),
         None if inner.commands_created >= MOST_CREATES => {
-            return Err(Refusal::new(400, 30034, "Max number of daily application command creates has been reached (200)"));
+            return Err(Refusal::new(
+                400,
+                30034,
+                "Max number of daily application command creates has been reached (200)",
+            ));
         }
         None => {
             inner.commands_created += 1;

@@ -155,8 +155,7 @@ impl Inner {
     }
 
     pub(super) fn reference(&self, channel: u64, message: u64) -> Value {
-        let mut reference =
-            json!({ "type": 0, "message_id": message.to_string(), "channel_id": channel.to_string() });
+        let mut reference = json!({ "type": 0, "message_id": message.to_string(), "channel_id": channel.to_string() });
         if let Some(guild) = self.guild_of(channel) {
             reference["guild_id"] = guild.to_string().into();
         }
@@ -204,7 +203,15 @@ impl Platform {
     }
 
     /// A message with a file, of this name and kind.
-    pub(crate) fn shows(&self, channel: u64, user: u64, file: impl Into<Bytes>, name: &str, mime: &str, text: &str) -> u64 {
+    pub(crate) fn shows(
+        &self,
+        channel: u64,
+        user: u64,
+        file: impl Into<Bytes>,
+        name: &str,
+        mime: &str,
+        text: &str,
+    ) -> u64 {
         let attachment = self.keeps(channel, name, mime, file);
         self.sends(Draft::new(channel, user).text(text).attachment(attachment))
     }

@@ -65,7 +65,8 @@ impl Form {
         let mut form = Self::default();
         while let Some(part) = parts.next_field().await.map_err(|_| Refusal::bad_json())? {
             let name = part.name().unwrap_or_default().to_owned();
-            let number = name.strip_prefix("files[").and_then(|rest| rest.strip_suffix(']')).and_then(|n| n.parse().ok());
+            let number =
+                name.strip_prefix("files[").and_then(|rest| rest.strip_suffix(']')).and_then(|n| n.parse().ok());
             let (file, mime) = (part.file_name().map(str::to_owned), part.content_type().map(str::to_owned));
             let content = part.bytes().await.map_err(|_| Refusal::too_large())?;
             match (number, file) {

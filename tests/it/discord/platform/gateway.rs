@@ -126,7 +126,12 @@ impl Wire<'_> {
             };
             let next = match came {
                 Some(Ok(Message::Text(text))) => self.shared.lock().came(self.number, &mut self.came, &text),
-                Some(Ok(Message::Close(frame))) => return self.shared.lock().left(self.number, frame.as_ref()),
+                Some(Ok(Message::Close(frame))) => {
+                    self.shared.lock().left(self.number, frame.as_ref());
+                    // The answer to it goes out with the next turn of the socket.
+                    let _ = self.socket.flush().await;
+                    return;
+                }
                 Some(Ok(Message::Binary(_))) => Next::Close(closing::DECODE_ERROR),
                 Some(Ok(_)) => Next::On,
                 Some(Err(_)) | None => return,
@@ -345,8 +350,14 @@ impl Inner {
         let seq = usize::try_from(data["seq"].as_u64().unwrap_or(0)).unwrap();
         let found = self.sockets.sessions.get_mut(&id).filter(|session| !session.over);
         let (shard, heard) = found.as_ref().map_or(((0, 1), 0), |session| (session.shard, session.intents));
-        let mut login =
-            Login { resume: true, session: id.clone(), shard, intents: heard, outcome: String::new(), at: Instant::now() };
+        let mut login = Login {
+            resume: true,
+            session: id.clone(),
+            shard,
+            intents: heard,
+            outcome: String::new(),
+            at: Instant::now(),
+        };
         let next = match found {
             _ if data["token"] != self.token => Next::Close(closing::AUTHENTICATION_FAILED),
             None => Next::Say(invalid(false)),
@@ -365,6 +376,8 @@ impl Inner {
         if matches!(next, Next::From(_)) {
             self.sockets.links.get_mut(&connection).unwrap().session = Some(id);
         }
+        // A connection that had the session before ends.
+        self.touch();
         self.sockets.logins.push(login);
         next
     }

@@ -65,7 +65,8 @@ impl Inner {
         let mut json = channel.json.clone();
         json["member_count"] = channel.members.len().min(50).into();
         if channel.members.contains(&BOT) {
-            json["member"] = json!({ "join_timestamp": channel.json["thread_metadata"]["create_timestamp"], "flags": 1 });
+            json["member"] =
+                json!({ "join_timestamp": channel.json["thread_metadata"]["create_timestamp"], "flags": 1 });
         }
         json
     }

@@ -9,12 +9,8 @@ use super::state::{Inner, id, time_of};
 
 /// What Discord empties for a bot that may not read a message
 /// (<https://discord.com/developers/docs/events/gateway#message-content-intent>).
-const PRIVATE: &[(&str, fn() -> Value)] = &[
-    ("content", || "".into()),
-    ("embeds", || json!([])),
-    ("attachments", || json!([])),
-    ("components", || json!([])),
-];
+const PRIVATE: &[(&str, fn() -> Value)] =
+    &[("content", || "".into()), ("embeds", || json!([])), ("attachments", || json!([])), ("components", || json!([]))];
 
 /// A message of nobody, without content.
 pub(super) fn blank(number: u64, channel: u64, author: &Value) -> Value {

@@ -126,7 +126,10 @@ impl Traffic {
             ("x-ratelimit-remaining", rate.most.saturating_sub(used).to_string()),
             ("x-ratelimit-reset", format!("{reset:.3}")),
             ("x-ratelimit-reset-after", format!("{after:.3}")),
-            ("x-ratelimit-bucket", format!("{:032x}", bucket.route.len() * 7919 + usize::from(bucket.route.as_bytes()[0]))),
+            (
+                "x-ratelimit-bucket",
+                format!("{:032x}", bucket.route.len() * 7919 + usize::from(bucket.route.as_bytes()[0])),
+            ),
         ]
     }
 }

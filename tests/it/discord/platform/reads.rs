@@ -111,9 +111,7 @@ fn active_threads(inner: &Inner, guild: u64) -> Value {
 fn thread_members(inner: &Inner, thread: u64) -> Result<Value, Refusal> {
     let found = visible(inner, thread)?;
     let since = &found.json["thread_metadata"]["create_timestamp"];
-    let member = |user: &u64| {
-        json!({ "id": thread.to_string(), "user_id": user.to_string(), "join_timestamp": since, "flags": 1 })
-    };
+    let member = |user: &u64| json!({ "id": thread.to_string(), "user_id": user.to_string(), "join_timestamp": since, "flags": 1 });
     Ok(found.members.iter().map(member).collect())
 }
 
@@ -134,8 +132,16 @@ fn history(inner: &Inner, channel: u64, form: &Form) -> Result<Value, Refusal> {
         None => 50,
         Some(limit) => match limit.parse::<usize>() {
             Ok(limit @ 1..=100) => limit,
-            Ok(0) => return Err(Refusal::form("limit", "NUMBER_TYPE_MIN", "int value should be greater than or equal to 1.")),
-            Ok(_) => return Err(Refusal::form("limit", "NUMBER_TYPE_MAX", "int value should be less than or equal to 100.")),
+            Ok(0) => {
+                return Err(Refusal::form(
+                    "limit",
+                    "NUMBER_TYPE_MIN",
+                    "int value should be greater than or equal to 1.",
+                ));
+            }
+            Ok(_) => {
+                return Err(Refusal::form("limit", "NUMBER_TYPE_MAX", "int value should be less than or equal to 100."));
+            }
             Err(_) => return Err(Refusal::wrong_type("limit", "int")),
         },
     };
@@ -155,7 +161,8 @@ fn history(inner: &Inner, channel: u64, form: &Form) -> Result<Value, Refusal> {
         let from = at.saturating_sub(limit / 2);
         numbers.into_iter().skip(from).take(limit).collect()
     } else {
-        let older: Vec<u64> = numbers.into_iter().filter(|number| before.is_none_or(|before| *number < before)).collect();
+        let older: Vec<u64> =
+            numbers.into_iter().filter(|number| before.is_none_or(|before| *number < before)).collect();
         older[older.len().saturating_sub(limit)..].to_vec()
     };
     picked.reverse();

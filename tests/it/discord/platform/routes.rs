@@ -90,9 +90,7 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
         ("POST", ["interactions", "1", _, "callback"]) => ("callback", Call::Callback(n(1), word(2))),
         ("GET", ["webhooks", "1", _, "messages", "@original"]) => ("original", Call::Original(word(2))),
         ("PATCH", ["webhooks", "1", _, "messages", "@original"]) => ("edit_original", Call::EditOriginal(word(2))),
-        ("DELETE", ["webhooks", "1", _, "messages", "@original"]) => {
-            ("delete_original", Call::DeleteOriginal(word(2)))
-        }
+        ("DELETE", ["webhooks", "1", _, "messages", "@original"]) => ("delete_original", Call::DeleteOriginal(word(2))),
         ("POST", ["webhooks", "1", _]) => ("follow_up", Call::FollowUp(word(2))),
         ("PATCH", ["webhooks", "1", _, "messages", "1"]) => ("edit_follow_up", Call::EditFollowUp(word(2), n(4))),
         ("GET", ["applications", "1", "commands"]) => ("get_commands", Call::GetCommands(None)),

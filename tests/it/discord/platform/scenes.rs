@@ -65,7 +65,8 @@ impl Inner {
         let count = found.members.len().min(50);
         let hears = person == BOT;
         let (guild, thread_json) = (found.guild.unwrap(), self.thread(&self.channels[&thread]));
-        let member = json!({ "id": thread.to_string(), "user_id": person.to_string(), "join_timestamp": now, "flags": 1 });
+        let member =
+            json!({ "id": thread.to_string(), "user_id": person.to_string(), "join_timestamp": now, "flags": 1 });
         if hears {
             // A private thread becomes known by this (<https://discord.com/developers/docs/events/gateway-events#thread-create>).
             self.tell("THREAD_CREATE", thread, intents::GUILDS, thread_json);
@@ -151,11 +152,8 @@ impl Platform {
     pub(crate) fn deletes_channel(&self, channel: u64) {
         let mut inner = self.lock();
         let found = &inner.channels[&channel];
-        let (kind, mut json) = if found.is_thread() {
-            ("THREAD_DELETE", Value::Null)
-        } else {
-            ("CHANNEL_DELETE", found.json.clone())
-        };
+        let (kind, mut json) =
+            if found.is_thread() { ("THREAD_DELETE", Value::Null) } else { ("CHANNEL_DELETE", found.json.clone()) };
         if json.is_null() {
             json = json!({});
             for name in ["id", "guild_id", "parent_id", "type"] {
@@ -210,8 +208,7 @@ impl Platform {
     pub(crate) fn types(&self, channel: u64, user: u64) {
         let mut inner = self.lock();
         inner.meet(user);
-        let mut data =
-            json!({ "channel_id": channel.to_string(), "user_id": user.to_string(), "timestamp": now_s() });
+        let mut data = json!({ "channel_id": channel.to_string(), "user_id": user.to_string(), "timestamp": now_s() });
         let mut wanted = intents::DIRECT_MESSAGE_TYPING;
         if let Some(guild) = inner.guild_of(channel) {
             data["guild_id"] = guild.to_string().into();

@@ -129,7 +129,9 @@ fn harmless(allowed: Option<&Value>) -> Result<(), String> {
     let Some(allowed) = allowed else { return Err("without allowed_mentions".to_owned()) };
     let none = |name: &str| allowed.get(name).is_none_or(|list| list.as_array().is_some_and(Vec::is_empty));
     let known = ["parse", "roles", "users", "replied_user"];
-    if let Some(name) = allowed.as_object().into_iter().flatten().map(|(name, _)| name).find(|n| !known.contains(&n.as_str())) {
+    if let Some(name) =
+        allowed.as_object().into_iter().flatten().map(|(name, _)| name).find(|n| !known.contains(&n.as_str()))
+    {
         return Err(format!("with allowed_mentions.{name}, which there is not"));
     }
     if allowed.get("parse").is_some() && none("parse") && none("roles") && none("users") {
@@ -337,7 +339,8 @@ pub(super) fn change(
 ) -> Result<Value, Refusal> {
     let now = time_of(inner.next_id());
     inner.fill(&mut message, body);
-    if message["content"] == "" && message["attachments"] == json!([]) && message["embeds"] == json!([]) && !body.other {
+    if message["content"] == "" && message["attachments"] == json!([]) && message["embeds"] == json!([]) && !body.other
+    {
         return Err(Refusal::empty_message());
     }
     message["edited_timestamp"] = now.into();
@@ -347,15 +350,15 @@ pub(super) fn change(
 }
 
 fn own(inner: &Inner, channel: u64, number: u64) -> Result<Value, Refusal> {
-    let message = inner.messages.get(&channel).and_then(|list| list.get(&number)).ok_or_else(Refusal::unknown_message)?;
+    let message =
+        inner.messages.get(&channel).and_then(|list| list.get(&number)).ok_or_else(Refusal::unknown_message)?;
     if message["author"]["id"] == BOT.to_string() { Ok(message.clone()) } else { Err(Refusal::not_ours()) }
 }
 
 pub(super) fn delete(inner: &mut Inner, channel: u64, number: u64) -> Result<Reply, Refusal> {
     visible(inner, channel)?;
-    own(inner, channel, number).map_err(|refused| {
-        if refused.status == 404 { refused } else { Refusal::missing_permissions() }
-    })?;
+    own(inner, channel, number)
+        .map_err(|refused| if refused.status == 404 { refused } else { Refusal::missing_permissions() })?;
     inner.messages.get_mut(&channel).unwrap().remove(&number);
     let mut gone = json!({ "id": number.to_string(), "channel_id": channel.to_string() });
     let mut wanted = intents::DIRECT_MESSAGES;

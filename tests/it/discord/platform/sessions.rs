@@ -131,8 +131,7 @@ impl Inner {
     pub(super) fn begin_session(&mut self, id: &str, session: Session) {
         let guilds: Vec<u64> = self.guilds.iter().filter(|(_, guild)| guild.joined).map(|(id, _)| *id).collect();
         let guilds: Vec<u64> = guilds.into_iter().filter(|guild| session.has(Some(*guild))).collect();
-        let listed: Vec<Value> =
-            guilds.iter().map(|id| json!({ "id": id.to_string(), "unavailable": true })).collect();
+        let listed: Vec<Value> = guilds.iter().map(|id| json!({ "id": id.to_string(), "unavailable": true })).collect();
         let mut user = self.users[&BOT].clone();
         user["verified"] = true.into();
         user["email"] = Value::Null;

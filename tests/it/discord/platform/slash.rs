@@ -170,7 +170,8 @@ impl Platform {
         let found = &inner.interactions[&interaction];
         let public = inner.messages.get(&found.channel).into_iter().flatten();
         let own = public.filter(|(_, message)| message["interaction_metadata"]["id"] == interaction.to_string());
-        let mut seen: Vec<(u64, &Value)> = found.private.iter().chain(own).map(|(id, message)| (*id, message)).collect();
+        let mut seen: Vec<(u64, &Value)> =
+            found.private.iter().chain(own).map(|(id, message)| (*id, message)).collect();
         seen.sort_by_key(|(id, _)| *id);
         let text = |message: &Value| match message["flags"].as_u64().unwrap() & super::responses::LOADING {
             0 => message["content"].as_str().unwrap().to_owned(),

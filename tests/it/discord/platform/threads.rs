@@ -10,15 +10,8 @@ use super::send::{Body, visible};
 use super::state::Inner;
 use super::wire::Reply;
 
-pub(super) const FIELDS: &[&str] = &[
-    "name",
-    "auto_archive_duration",
-    "type",
-    "invitable",
-    "rate_limit_per_user",
-    "message",
-    "applied_tags",
-];
+pub(super) const FIELDS: &[&str] =
+    &["name", "auto_archive_duration", "type", "invitable", "rate_limit_per_user", "message", "applied_tags"];
 
 /// In code points.
 const MOST_NAME: usize = 100;

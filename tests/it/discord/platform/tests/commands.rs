@@ -48,9 +48,8 @@ async fn commands_that_discord_does_not_take_are_refused() {
         command[name] = value;
         command
     };
-    let option = |name: &str, required: bool| {
-        json!({ "type": 3, "name": name, "description": "x", "required": required })
-    };
+    let option =
+        |name: &str, required: bool| json!({ "type": 3, "name": name, "description": "x", "required": required });
     for wrong in [
         changed("name", "Ask".into()),
         changed("name", "a b".into()),

@@ -78,7 +78,9 @@ async fn links_are_signed_and_expire() {
     bot.objects("the token shown");
 
     bot.platform.fails("cdn", None, Fault::Truncated, 1);
-    assert!(bot.client.get(&new).send().await.unwrap().bytes().await.is_err());
+    // So small a file breaks off with its head, or after it.
+    let cut = async { bot.client.get(&new).send().await?.bytes().await };
+    assert!(cut.await.is_err());
     bot.platform.slow_files(40, Duration::from_millis(5));
     assert_eq!(fetch(&new).await.1, image);
     let lost = bot.platform.keeps(ROOM, "gone.png", "image/png", image);

@@ -51,10 +51,10 @@ async fn a_deferred_command_is_answered_by_an_edit_and_follow_ups() {
     assert_eq!(bot.platform.answers(asked), ["one", "2"]);
     assert_eq!(bot.platform.texts(ROOM), ["one", "2"]);
     let sent = bot.platform.sent(ROOM);
-    assert_eq!(sent.iter().map(|sent| (&*sent.text, sent.interaction)).collect::<Vec<_>>(), [
-        ("one", Some(asked)),
-        ("two", Some(asked))
-    ]);
+    assert_eq!(
+        sent.iter().map(|sent| (&*sent.text, sent.interaction)).collect::<Vec<_>>(),
+        [("one", Some(asked)), ("two", Some(asked))]
+    );
     let routes: Vec<_> = bot.platform.responses(asked).iter().map(|response| (response.route, response.kind)).collect();
     assert_eq!(routes, [("callback", Some(5)), ("edit_original", None), ("follow_up", None), ("edit_follow_up", None)]);
     bot.clean();

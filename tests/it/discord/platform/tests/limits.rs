@@ -19,7 +19,10 @@ async fn a_route_of_a_channel_has_a_limit_of_its_own() {
     for left in ["1", "0"] {
         let answer = bot.request("POST", &messages(ROOM)).json(&said("x")).send().await.unwrap();
         let headers = answer.headers();
-        assert_eq!((&headers["x-ratelimit-limit"], &headers["x-ratelimit-remaining"]), (&"2".parse().unwrap(), &left.parse().unwrap()));
+        assert_eq!(
+            (&headers["x-ratelimit-limit"], &headers["x-ratelimit-remaining"]),
+            (&"2".parse().unwrap(), &left.parse().unwrap())
+        );
         assert!(headers["x-ratelimit-reset-after"].to_str().unwrap().parse::<f64>().unwrap() > 50.0);
         assert!(headers.contains_key("x-ratelimit-bucket") && headers.contains_key("x-ratelimit-reset"));
     }
@@ -79,9 +82,10 @@ async fn faults_come_as_they_are_told() {
         assert!(post().timeout(Duration::from_millis(200)).send().await.unwrap_err().is_timeout());
         assert_eq!(platform.sent_count(ROOM), processed);
     }
-    assert_eq!(platform.attempts("send").iter().map(|attempt| attempt.status).collect::<Vec<_>>(), [
-        403, 502, 0, 200, 0, 200, 0, 0
-    ]);
+    assert_eq!(
+        platform.attempts("send").iter().map(|attempt| attempt.status).collect::<Vec<_>>(),
+        [403, 502, 0, 200, 0, 200, 0, 0]
+    );
     // What is open at the same time is seen.
     platform.fails("send", None, Fault::Slow(Duration::from_millis(300)), 2);
     let (one, two) = tokio::join!(post().send(), post().send());

@@ -21,7 +21,10 @@ async fn threads_are_opened_on_messages_and_channels() {
     bot.ok("POST", &messages(question), said("answer")).await;
     assert_eq!(bot.platform.texts(question), ["", "answer"]);
     let active = bot.get(&format!("guilds/{GUILD}/threads/active")).await;
-    assert_eq!((&active["threads"][0]["id"], &active["members"][0]["user_id"]), (&thread["id"], &BOT.to_string().into()));
+    assert_eq!(
+        (&active["threads"][0]["id"], &active["members"][0]["user_id"]),
+        (&thread["id"], &BOT.to_string().into())
+    );
 
     let private = bot.ok("POST", &format!("channels/{ROOM}/threads"), json!({ "name": "secret" })).await;
     assert_eq!(private["type"], 12);
@@ -73,7 +76,8 @@ async fn posts_of_a_forum_begin_with_a_message_of_their_number() {
 #[tokio::test]
 async fn a_direct_channel_is_opened_once() {
     let bot = Bot::new().await;
-    let open = async |user: u64| bot.call("POST", "users/@me/channels", json!({ "recipient_id": user.to_string() })).await;
+    let open =
+        async |user: u64| bot.call("POST", "users/@me/channels", json!({ "recipient_id": user.to_string() })).await;
     let (status, channel) = open(ANN).await;
     assert_eq!((status, &channel["recipients"][0]["global_name"]), (200, &"Ann".into()));
     assert_eq!(open(ANN).await.1["id"], channel["id"]);

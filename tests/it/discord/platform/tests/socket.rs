@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::super::{BOT, Platform, TOKEN};
 use super::{ANN, Bot, ROOM};
+use crate::support::until;
 
 /// GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES.
 const LEAST: u64 = 1 | 1 << 9 | 1 << 12;
@@ -194,7 +195,10 @@ async fn events_and_contents_follow_the_intents() {
     assert_eq!(blind.text().await, "direct");
     assert_eq!(blind.text().await, "");
     let reply = blind.event().await;
-    assert_eq!((&reply["d"]["content"], &reply["d"]["referenced_message"]["content"]), (&format!("<@{BOT}>").into(), &"".into()));
+    assert_eq!(
+        (&reply["d"]["content"], &reply["d"]["referenced_message"]["content"]),
+        (&format!("<@{BOT}>").into(), &"".into())
+    );
     assert_eq!(reply["d"]["member"]["user"], Value::Null);
     bot.platform.makes_channel(super::GUILD, 5, "new");
     assert_eq!(deaf.event().await["t"], "CHANNEL_CREATE");
@@ -217,6 +221,7 @@ async fn heartbeats_are_answered_unless_told_otherwise() {
     assert_eq!(socket.event().await["op"], 1);
     bot.platform.withholds_acks(true);
     socket.say(1, Value::Null).await;
+    until("a heartbeat", async || bot.platform.heartbeats().len() == 2).await;
     bot.platform.reconnects();
     assert_eq!(socket.event().await["op"], 7);
     assert_eq!(bot.platform.heartbeats().iter().map(|beat| beat.acknowledged).collect::<Vec<_>>(), [true, false]);
