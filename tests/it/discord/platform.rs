@@ -118,7 +118,7 @@ impl Platform {
     pub(crate) fn texts(&self, channel: u64) -> Vec<String> {
         let inner = self.lock();
         let messages = inner.messages.get(&channel).into_iter().flat_map(|messages| messages.values());
-        let own = messages.filter(|message| message["author"]["id"] == BOT.to_string());
+        let own = messages.filter(|message| state::id(&message["author"]["id"]) == Some(BOT));
         own.map(|message| message["content"].as_str().unwrap().to_owned()).collect()
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::APPLICATION;
 use super::errors::Refusal;
 use super::form::Form;
-use super::state::Inner;
+use super::state::{Inner, id as number};
 use super::wire::Reply;
 
 pub(super) const FIELDS: &[&str] = &[
@@ -116,7 +116,7 @@ pub(super) fn upsert(inner: &mut Inner, guild: Option<u64>, form: &Form) -> Resu
 pub(super) fn patch(inner: &mut Inner, guild: Option<u64>, id: u64, form: &Form) -> Result<Reply, Refusal> {
     known(inner, guild)?;
     let list = inner.commands.get(&guild).cloned().unwrap_or_default();
-    let at = list.iter().position(|kept| kept["id"] == id.to_string()).ok_or_else(Refusal::unknown_command)?;
+    let at = list.iter().position(|kept| number(&kept["id"]) == Some(id)).ok_or_else(Refusal::unknown_command)?;
     let mut command = list[at].clone();
     for (name, value) in &form.fields {
         command[name] = value.clone();
@@ -133,7 +133,7 @@ pub(super) fn patch(inner: &mut Inner, guild: Option<u64>, id: u64, form: &Form)
 pub(super) fn delete(inner: &mut Inner, guild: Option<u64>, id: u64) -> Result<Reply, Refusal> {
     known(inner, guild)?;
     let list = inner.commands.entry(guild).or_default();
-    let at = list.iter().position(|kept| kept["id"] == id.to_string()).ok_or_else(Refusal::unknown_command)?;
+    let at = list.iter().position(|kept| number(&kept["id"]) == Some(id)).ok_or_else(Refusal::unknown_command)?;
     list.remove(at);
     Ok(Reply::Empty)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::messages::{blank, mentions};
 use super::people::user;
-use super::state::{Inner, id_of};
+use super::state::{Inner, id, id_of};
 use super::{BOT, Platform};
 
 /// A message to be. It mentions whom its text does; numbers in texts are written as Discord does: `<@1>`, `<@&2>`, `<#3>`,
@@ -131,7 +131,7 @@ impl Inner {
         let mut also = None;
         if let Some(to) = reply_to {
             let quoted = self.quoted(channel, to);
-            also = super::state::id(&quoted["author"]["id"]).filter(|_| pings);
+            also = id(&quoted["author"]["id"]).filter(|_| pings);
             message["type"] = 19.into();
             message["message_reference"] = self.reference(channel, to);
             message["referenced_message"] = quoted;
@@ -167,7 +167,7 @@ impl Inner {
         if !self.channels[&channel].is_thread() {
             return;
         }
-        let bot = message["mentions"].as_array().unwrap().iter().any(|user| user["id"] == BOT.to_string());
+        let bot = message["mentions"].as_array().unwrap().iter().any(|user| id(&user["id"]) == Some(BOT));
         for member in [Some(author), bot.then_some(BOT)].into_iter().flatten() {
             self.joins_thread(channel, member);
         }

@@ -7,9 +7,12 @@ use super::BOT;
 use super::sessions::{Event, intents};
 use super::state::{Inner, id, time_of};
 
+/// A field, and what it is then.
+type Emptied = (&'static str, fn() -> Value);
+
 /// What Discord empties for a bot that may not read a message
 /// (<https://discord.com/developers/docs/events/gateway#message-content-intent>).
-const PRIVATE: &[(&str, fn() -> Value)] =
+const PRIVATE: &[Emptied] =
     &[("content", || "".into()), ("embeds", || json!([])), ("attachments", || json!([])), ("components", || json!([]))];
 
 /// A message of nobody, without content.
@@ -48,11 +51,11 @@ pub(super) fn mentions(text: &str) -> Mentions {
 }
 
 fn mentions_bot(message: &Value) -> bool {
-    message["mentions"].as_array().is_some_and(|users| users.iter().any(|user| user["id"] == BOT.to_string()))
+    message["mentions"].as_array().is_some_and(|users| users.iter().any(|user| id(&user["id"]) == Some(BOT)))
 }
 
 fn is_own(message: &Value) -> bool {
-    message["author"]["id"] == BOT.to_string()
+    id(&message["author"]["id"]) == Some(BOT)
 }
 
 /// Empties what the bot may not read; the message replied to is judged for itself.

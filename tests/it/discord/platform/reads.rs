@@ -140,7 +140,11 @@ fn history(inner: &Inner, channel: u64, form: &Form) -> Result<Value, Refusal> {
                 ));
             }
             Ok(_) => {
-                return Err(Refusal::form("limit", "NUMBER_TYPE_MAX", "int value should be less than or equal to 100."));
+                return Err(Refusal::form(
+                    "limit",
+                    "NUMBER_TYPE_MAX",
+                    "int value should be less than or equal to 100.",
+                ));
             }
             Err(_) => return Err(Refusal::wrong_type("limit", "int")),
         },

@@ -142,7 +142,7 @@ fn harmless(allowed: Option<&Value>) -> Result<(), String> {
 }
 
 /// Whether the bot may post in a channel.
-pub(super) fn writable<'a>(inner: &'a Inner, channel: u64, files: bool) -> Result<&'a Channel, Refusal> {
+pub(super) fn writable(inner: &Inner, channel: u64, files: bool) -> Result<&Channel, Refusal> {
     let found = visible(inner, channel)?;
     let denied = inner.denied(found);
     if found.kind() == kind::DM {
@@ -352,7 +352,7 @@ pub(super) fn change(
 fn own(inner: &Inner, channel: u64, number: u64) -> Result<Value, Refusal> {
     let message =
         inner.messages.get(&channel).and_then(|list| list.get(&number)).ok_or_else(Refusal::unknown_message)?;
-    if message["author"]["id"] == BOT.to_string() { Ok(message.clone()) } else { Err(Refusal::not_ours()) }
+    if id(&message["author"]["id"]) == Some(BOT) { Ok(message.clone()) } else { Err(Refusal::not_ours()) }
 }
 
 pub(super) fn delete(inner: &mut Inner, channel: u64, number: u64) -> Result<Reply, Refusal> {

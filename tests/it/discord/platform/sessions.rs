@@ -155,6 +155,12 @@ impl Inner {
                 session.say("GUILD_CREATE", &data);
             }
         }
+        // A client that begins anew does not go back: what was left behind need not be kept.
+        let left = |other: &&mut Session| other.shard == session.shard && other.connection.is_none();
+        for other in self.sockets.sessions.values_mut().filter(left) {
+            other.over = true;
+            other.log = Vec::new();
+        }
         self.sockets.sessions.insert(id.to_owned(), session);
         self.touch();
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::people::kind;
 use super::sessions::Event;
-use super::state::{Inner, Response};
+use super::state::{Inner, Response, id};
 use super::{APPLICATION, Platform};
 
 /// One interaction, and what came of it.
@@ -169,7 +169,7 @@ impl Platform {
         let inner = self.lock();
         let found = &inner.interactions[&interaction];
         let public = inner.messages.get(&found.channel).into_iter().flatten();
-        let own = public.filter(|(_, message)| message["interaction_metadata"]["id"] == interaction.to_string());
+        let own = public.filter(|(_, message)| id(&message["interaction_metadata"]["id"]) == Some(interaction));
         let mut seen: Vec<(u64, &Value)> =
             found.private.iter().chain(own).map(|(id, message)| (*id, message)).collect();
         seen.sort_by_key(|(id, _)| *id);

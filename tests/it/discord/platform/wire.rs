@@ -97,7 +97,7 @@ pub(super) async fn entry(
         }
         let found = path.strip_prefix("/api/v10/").ok_or_else(Refusal::not_found);
         let found = found.and_then(|path| route(request.method(), path));
-        found.and_then(|route| inner.admits(&route, header(AUTHORIZATION)).map(|()| route)).map_err(|refused| {
+        found.and_then(|route| inner.admits(&route, header(AUTHORIZATION)).map(|()| route)).inspect_err(|refused| {
             if refused.status != 401 {
                 inner.violation(format!("{} {path} is no call", request.method()));
             }
@@ -110,7 +110,6 @@ pub(super) async fn entry(
                 status: refused.status,
                 at: Instant::now(),
             });
-            refused
         })
     };
     match route {

@@ -90,7 +90,7 @@ async fn sessions(
     sender: mpsc::Sender<Event>,
 ) -> serenity::Error {
     loop {
-        if let Err(error) = session(&http, &url, intents, sender.clone()).await {
+        if let Err(error) = Box::pin(session(&http, &url, intents, sender.clone())).await {
             let refused = matches!(error, serenity::Error::Gateway(_));
             if refused {
                 return error;
@@ -136,7 +136,7 @@ async fn session(
     messenger.add_collector(CollectorCallback(Box::new(collect)));
     // Said beforehand, as the manager else waits five seconds for the runner that is waiting for it.
     manager.shutdown_finished(id);
-    let ended = runner.run().await;
+    let ended = Box::pin(runner.run()).await;
     // Only a manager with runners ends its queue, which holds the manager.
     let info = ShardRunnerInfo { latency: None, runner_tx: messenger, stage: ConnectionStage::Disconnected };
     manager.runners.lock().await.insert(id, info);
