@@ -184,7 +184,8 @@ pub(super) fn create(inner: &mut Inner, channel: u64, form: &Form) -> Result<Rep
         return Err(Refusal::empty_message());
     }
     let enforced = form.get("enforce_nonce") == Some(&Value::Bool(true));
-    if enforced && let Some(first) = nonce.as_ref().and_then(|nonce| inner.first_of(channel, nonce, &body)) {
+    let known = nonce.as_ref().filter(|_| enforced);
+    if let Some(first) = known.map(|nonce| inner.first_of(channel, nonce, &body)).transpose()?.flatten() {
         return Ok(Reply::Json(inner.rest_message(&first)));
     }
     let reply_to = reply_to(inner, channel, form)?;
@@ -230,21 +231,23 @@ fn reply_to(inner: &mut Inner, channel: u64, form: &Form) -> Result<Option<u64>,
 }
 
 impl Inner {
-    /// The message that has this nonce already.
-    fn first_of(&mut self, channel: u64, nonce: &str, body: &Body) -> Option<Value> {
+    /// The message that has this nonce already. Deleted, it stays unknown and is not made again: that is intended
+    /// (<https://github.com/discord/discord-api-docs/pull/6647>).
+    fn first_of(&mut self, channel: u64, nonce: &str, body: &Body) -> Result<Option<Value>, Refusal> {
         let elsewhere = self.nonces.keys().any(|(other, known)| *other != channel && known == nonce);
         if elsewhere {
             self.violation(format!("the nonce {nonce} in two channels"));
         }
-        let (number, at) = self.nonces.get(&(channel, nonce.to_owned()))?;
+        let Some((number, at)) = self.nonces.get(&(channel, nonce.to_owned())) else { return Ok(None) };
         if at.elapsed() > self.nonces_live {
-            return None;
+            return Ok(None);
         }
-        let first = self.messages.get(&channel)?.get(number)?.clone();
+        let first = self.messages.get(&channel).and_then(|list| list.get(number)).cloned();
+        let first = first.ok_or_else(Refusal::unknown_message)?;
         if first["content"] != body.said() {
             self.violation(format!("the nonce {nonce} for two texts"));
         }
-        Some(first)
+        Ok(Some(first))
     }
 
     /// Posts a message of the bot's.

@@ -63,6 +63,8 @@ async fn a_nonce_that_is_enforced_makes_one_message() {
     bot.clean();
     bot.ok("POST", &messages(ROOM), body("something else", "a")).await;
     bot.objects("for two texts");
+    bot.platform.deletes(ROOM, first["id"].as_str().unwrap().parse().unwrap());
+    bot.refuses("POST", &messages(ROOM), body("once", "a"), 404, 10008).await;
     bot.platform.nonces_live(std::time::Duration::ZERO);
     let later = bot.ok("POST", &messages(ROOM), body("once", "a")).await;
     assert_ne!(later["id"], first["id"]);
