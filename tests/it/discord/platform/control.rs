@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Platform;
-use super::gateway::invalid;
+use super::gateway::{NO_CODE, invalid};
 use super::sessions::Order;
 use super::state::{Heartbeat, Login};
 
@@ -35,6 +35,11 @@ impl Platform {
             self.forgets_sessions();
         }
         self.order(|| Order::Close(code));
+    }
+
+    /// Every connection is closed with a frame that has no code. Sessions can be resumed.
+    pub(crate) fn closes_without_code(&self) {
+        self.order(|| Order::Close(NO_CODE));
     }
 
     /// Every client is asked to connect again, and to resume: op 7.

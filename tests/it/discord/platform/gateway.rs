@@ -40,6 +40,9 @@ mod closing {
     pub(super) const DISALLOWED_INTENTS: u16 = 4014;
 }
 
+/// A close frame may say nothing.
+pub(super) const NO_CODE: u16 = 0;
+
 pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     loop {
         let stream = tokio::select! {
@@ -207,7 +210,7 @@ impl Wire<'_> {
 
     async fn close(&mut self, code: u16) {
         let frame = CloseFrame { code: code.into(), reason: "as the tests say".into() };
-        let _ = self.socket.close(Some(frame)).await;
+        let _ = self.socket.close(Some(frame).filter(|_| code != NO_CODE)).await;
         // The other side answers the close, and ends.
         let rest = async { while let Some(Ok(_)) = self.socket.next().await {} };
         let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;

@@ -281,6 +281,19 @@ async fn a_connection_without_acknowledgements_is_given_up() {
     bot.clean();
 }
 
+/// Until then the runner reads from a socket that has ended, over and over, and its thread does nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_close_without_a_code_is_noticed_with_the_next_heartbeat() {
+    let bot = Bot::new().await;
+    bot.platform.beats(Duration::from_millis(600));
+    let mut client = Client::ready(&bot.platform).await;
+    bot.platform.closes_without_code();
+    until("a new session", async || bot.platform.identifies() == 2 && bot.platform.connected() == 1).await;
+    bot.platform.says(ROOM, ANN, "new");
+    assert_eq!(client.text().await, "new");
+    bot.clean();
+}
+
 #[tokio::test]
 async fn refusals_end_the_client() {
     let bot = Bot::new().await;
