@@ -1,5 +1,6 @@
 //! The channels. A new one is one folder here and one line in [`built_in`].
 
+pub mod discord;
 pub mod http;
 pub mod telegram;
 
