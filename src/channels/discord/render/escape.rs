@@ -1,8 +1,8 @@
 //! What the bridge itself says, so that it shows as it is written. Discord takes a backslash before any sign away and shows the sign
 //! (`ESCAPE` in <https://github.com/discord/SimpleAST>, `SimpleMarkdownRules.kt`).
 
-use crate::channels::discord::render::inline::url_len;
-use crate::channels::discord::render::page::Page;
+use crate::channels::discord::render::inline::url_run;
+use crate::channels::discord::render::page::{self, Page};
 
 /// The longest name of an emoji.
 const MAX_NAME: usize = 32;
@@ -10,11 +10,11 @@ const MAX_NAME: usize = 32;
 /// The text with every mark escaped; URLs as they are, so that they can be clicked.
 pub(super) fn page(text: &str) -> Page {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
-    for (index, line) in text.split('\n').enumerate() {
+    for (index, line) in page::clean(text).split('\n').enumerate() {
         if index > 0 {
             escaped.push('\n');
         }
-        push_line(&mut escaped, line.trim_end_matches('\r'));
+        push_line(&mut escaped, line);
     }
     Page { text: escaped, ..Page::default() }
 }
@@ -33,8 +33,9 @@ fn push_line(out: &mut String, line: &str) {
     }
     let mut first = true;
     while let Some(c) = rest.chars().next() {
-        let url = if c == 'h' || c == 'H' { url_len(rest) } else { 0 };
+        let url = if c == 'h' || c == 'H' { url_run(rest) } else { 0 };
         if url > 0 {
+            // Not even what may follow it: Discord would take the backslash for a part of the URL.
             out.push_str(&rest[..url]);
             rest = &rest[url..];
         } else {
@@ -77,7 +78,7 @@ mod tests {
         for (text, escaped) in [
             ("a *b* _c_ ~~d~~ ||e|| `f` \\g", r"a \*b\* \_c\_ \~\~d\~\~ \|\|e\|\| \`f\` \\g"),
             ("# h\n> q\n- l\n-# s\n12. n\n* s", "\\# h\n\\> q\n\\- l\n\\-# s\n12\\. n\n\\* s"),
-            ("see https://a.b/x_y_z*?q=[1] or_", r"see https://a.b/x_y_z*?q=[1] or\_"),
+            ("see https://a.b/x_y_z*?q=[1]* or_", r"see https://a.b/x_y_z*?q=[1]* or\_"),
             ("[a](https://b.c/d_e)", r"\[a\](https://b.c/d_e)"),
             ("<@1> <:x:2> 1 < 2 :smile: 10: x", r"\<@1> \<\:x:2> 1 < 2 \:smile: 10: x"),
             ("a-b #1 (x) 漢_字", r"a-b #1 (x) 漢\_字"),

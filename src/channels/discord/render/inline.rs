@@ -261,13 +261,19 @@ fn push_target(out: &mut String, url: &str) {
 
 /// How long the URL is that a text begins with; 0 if it begins with none.
 pub(super) fn url_len(text: &str) -> usize {
-    let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
-    let scheme = ["https://", "http://"].into_iter().find(|scheme| begins(scheme));
-    let Some(scheme) = scheme else { return 0 };
-    let end = text.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>')).unwrap_or(text.len());
+    let run = &text[..url_run(text)];
     // What Discord does not count as part of one where it ends.
-    let end = text[..end].trim_end_matches(['.', ',', ':', ';', '"', '\'', ')', ']', '。', '，', '）', '」']).len();
-    if end > scheme.len() { end } else { 0 }
+    let end = run.trim_end_matches(['.', ',', ':', ';', '"', '\'', ')', ']', '。', '，', '）', '」']).len();
+    if end > "http://".len() { end } else { 0 }
+}
+
+/// How far the signs go that may belong to the URL which a text begins with.
+pub(super) fn url_run(text: &str) -> usize {
+    let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+    if !begins("https://") && !begins("http://") {
+        return 0;
+    }
+    text.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>')).unwrap_or(text.len())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! fenced code. What it does not know is made readable: tables, deeper headings, rules, tasks.
 
 use crate::channels::discord::render::inline::{self, Break};
-use crate::channels::discord::render::page::Page;
+use crate::channels::discord::render::page::{self, Page};
 use crate::channels::discord::render::table;
 
 const RULE: &str = "———";
@@ -12,7 +12,8 @@ const RULE: &str = "———";
 const MAX_LANGUAGE: usize = 32;
 
 pub(super) fn page(source: &str) -> Page {
-    let lines: Vec<&str> = source.split('\n').map(|line| line.trim_end_matches('\r')).collect();
+    let source = page::clean(source);
+    let lines: Vec<&str> = source.split('\n').collect();
     let mut reader = Reader { page: Page::default(), paragraph: None, blank: false };
     reader.page.text.reserve(source.len() + source.len() / 16);
     let mut at = 0;
@@ -130,6 +131,7 @@ impl Reader {
             body.push('\n');
         }
         self.page.push_code(&fence.language(), &body);
+        self.blank = self.page.text.ends_with("\n\n");
         taken
     }
 }

@@ -1,5 +1,6 @@
 //! A text as Discord is to have it, and where its blocks of code are.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 #[derive(Clone, Debug, Default)]
@@ -51,6 +52,16 @@ impl Page {
         self.codes.push(Code { whole: start..self.text.len(), body: from..to });
         self.text.push('\n');
     }
+}
+
+/// The text without control characters, which become spaces.
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
+    let control = |byte: u8| (byte < b' ' && !matches!(byte, b'\n' | b'\t')) || byte == 0x7f;
+    if !text.bytes().any(control) {
+        return Cow::Borrowed(text);
+    }
+    let text = text.replace("\r\n", "\n");
+    Cow::Owned(text.replace(|c: char| c.is_ascii() && control(c as u8), " "))
 }
 
 /// Whether there is nothing to see. A little wider than the white space that Discord is known to refuse.

@@ -9,8 +9,8 @@ use crate::channels::discord::render::page::{Code, FENCE, Page, is_blank};
 /// How much of an answer is told above the file that it goes as.
 const LEAD: usize = 300;
 
-/// What Discord takes away at the ends of a message.
-const TRIMMED: [char; 2] = [' ', '\n'];
+/// What marks a line, and the rest of it after a cut.
+const LINE_MARKS: [&str; 2] = ["> ", "-# "];
 
 /// What closes everything that can be open at a cut is never longer.
 const MAX_CLOSING: usize = 16;
@@ -18,7 +18,7 @@ const MAX_CLOSING: usize = 16;
 /// The messages.
 pub(super) fn split(page: &Page) -> Vec<String> {
     let text = page.text.trim_end();
-    let start = text.len() - text.trim_start_matches(TRIMMED).len();
+    let start = text.len() - text.trim_start().len();
     if fit(&text[start..], MAX_TEXT).is_ok() {
         return vec![text[start..].to_owned()];
     }
@@ -68,7 +68,7 @@ struct Cutter<'a> {
 impl<'a> Cutter<'a> {
     fn new(page: &'a Page, max: usize) -> Self {
         let text = page.text.trim_end();
-        let start = text.len() - text.trim_start_matches(TRIMMED).len();
+        let start = text.len() - text.trim_start().len();
         Self { page, text, marks: Marks::of(page), max, start, opening: String::new(), line: start, code: 0 }
     }
 
@@ -86,13 +86,15 @@ impl<'a> Cutter<'a> {
         };
         let mut at = self.cut(start, start + reach);
         let (mut closing, mut opening) = self.around(at);
-        if !closing.is_empty() && fit(text[start..at].trim_end_matches(TRIMMED), room - units(&closing)).is_err() {
+        if !closing.is_empty() && fit(text[start..at].trim_end(), room - units(&closing)).is_err() {
             let reach = fit(&text[start..], room - MAX_CLOSING).unwrap_or_else(|reach| reach);
             at = self.cut(start, start + reach);
             (closing, opening) = self.around(at);
         }
         let code = self.code_at(at).is_some();
-        let piece = text[start..at].trim_end_matches(if code { &['\n'][..] } else { &TRIMMED[..] });
+        // What Discord takes away at the ends of a message, it may.
+        let piece = &text[start..at];
+        let piece = if code { piece.trim_end_matches('\n') } else { piece.trim_end() };
         chunk.push_str(piece);
         chunk.push_str(&closing);
         self.go_on(at, opening, code);
@@ -102,8 +104,8 @@ impl<'a> Cutter<'a> {
     /// Sets where the next message begins: white space is left out, but not the indentation of a line of code.
     fn go_on(&mut self, at: usize, opening: String, code: bool) {
         let rest = &self.text[at..];
-        let skipped = if code { usize::from(rest.starts_with('\n')) } else { rest.len() - rest.trim_start_matches(TRIMMED).len() };
-        let start = at + skipped;
+        let skipped = if code { usize::from(rest.starts_with('\n')) } else { rest.len() - rest.trim_start().len() };
+        let mut start = at + skipped;
         if let Some(line) = self.text[self.start..start].rfind('\n') {
             self.line = self.start + line + 1;
         }
@@ -114,9 +116,14 @@ impl<'a> Cutter<'a> {
         if !code && start < self.text.len() {
             if self.page.quoted.is_some_and(|quote| quote < start) {
                 self.opening.push_str(">>> ");
-            } else if self.line < start {
-                let marks = ["> ", "-# "];
-                self.opening.push_str(marks.into_iter().find(|mark| line.starts_with(mark)).unwrap_or_default());
+            } else if let Some(mark) = LINE_MARKS.into_iter().find(|mark| line.starts_with(mark)) {
+                if self.line < start {
+                    self.opening.push_str(mark);
+                } else if !opening.is_empty() {
+                    // What opens again does so behind the mark of the line.
+                    self.opening.push_str(mark);
+                    start += mark.len();
+                }
             }
         }
         self.opening.push_str(&opening);
@@ -217,7 +224,7 @@ fn ends_sentence(before: &str, c: char, next: Option<char>) -> bool {
     let closing = |c| matches!(c, '」' | '』' | '）' | '”' | '》');
     let full = |c| matches!(c, '。' | '！' | '？');
     match c {
-        '.' | '!' | '?' | '…' | '”' if next.is_none_or(|next| TRIMMED.contains(&next)) => true,
+        '.' | '!' | '?' | '…' | '”' if next.is_none_or(char::is_whitespace) => true,
         _ if next.is_some_and(|next| closing(next) || full(next)) => false,
         _ => full(c) || (closing(c) && before.ends_with(full)),
     }

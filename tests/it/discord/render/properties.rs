@@ -1,0 +1,254 @@
+//! What holds for every answer.
+
+use caigunn_bridge::channels::discord::render::text_of;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::RngSeed;
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
+
+use super::{messages, notices, units};
+
+/// Pieces of Markdown, of scripts, and of what is neither.
+const PIECES: &[&str] = &[
+    "word",
+    "two words ",
+    ". ",
+    "! ",
+    ", ",
+    "\n",
+    "\n\n",
+    "  \n",
+    "\t",
+    "    ",
+    " ",
+    "\\",
+    "\"",
+    "'",
+    "&",
+    "<",
+    ">",
+    "&amp;",
+    "&lt;b&gt;",
+    "&#0;",
+    "&nbsp;",
+    "*",
+    "**",
+    "***",
+    "_",
+    "__",
+    "~~",
+    "`",
+    "``",
+    "```\n",
+    "\n```rust\n",
+    "\n```\n",
+    "# ",
+    "\n## ",
+    "\n> ",
+    "\n> > ",
+    "\n- ",
+    "\n  - ",
+    "\n    - ",
+    "\n1. ",
+    "\n   2. ",
+    "\n- [ ] ",
+    "\n- [x] ",
+    "\n---\n",
+    "\n===\n",
+    "[",
+    "](",
+    "](https://example.org/a?b&c)",
+    "](http://localhost/)",
+    "](mailto:a@b.c)",
+    "](javascript:x)",
+    "![",
+    "](https://a.b/\"x)",
+    ")",
+    "<https://auto.example/>",
+    "<b>",
+    "</b>",
+    "<br>",
+    "<!-- ",
+    " -->",
+    "<pre>",
+    "\n\n<div>\n",
+    "|",
+    " | ",
+    "\n|---|:-:|\n",
+    "\n| a | b |\n|---|--:|\n| c | d |\n",
+    "\\(",
+    "\\)",
+    "\\[",
+    "\\]",
+    "$",
+    "\\\\",
+    "||",
+    "<@123456789>",
+    "<:emoji:42>",
+    "\n-# ",
+    "\n>>> ",
+    "\n#### ",
+    "https://x.org/a_b*c ",
+    "漢字",
+    "。",
+    "，",
+    "「引用」",
+    "ｶﾞ",
+    "한국어",
+    "שלום ",
+    "مرحبا ",
+    "नमस्ते",
+    "👨‍👩‍👧‍👦",
+    "🇹🇼",
+    "🇹",
+    "👍🏽",
+    "e\u{301}\u{323}",
+    "\u{301}",
+    "\u{200d}",
+    "\u{fe0f}",
+    "\u{200b}",
+    "\u{feff}",
+    "\u{3000}",
+    "\u{200f}",
+    "\u{a0}",
+    "\u{2028}",
+    "\r\n",
+    "\u{600}",
+    "\u{1f}",
+    "x\ny",
+    "𝒳",
+];
+
+fn pieces() -> impl Strategy<Value = String> {
+    vec(select(PIECES), 0..60).prop_map(|pieces| pieces.concat())
+}
+
+/// Pieces that go on for longer than a message.
+fn long() -> impl Strategy<Value = String> {
+    (pieces(), vec(select(PIECES), 1..12), 1..900_usize, pieces())
+        .prop_map(|(before, again, times, after)| [before, again.concat().repeat(times), after].concat())
+}
+
+fn blocks() -> impl Strategy<Value = String> {
+    let block = prop_oneof![
+        pieces().prop_map(|text| format!("{text}\n\n")),
+        (pieces(), 0..200_usize).prop_map(|(text, times)| format!("```js\n{}\n```\n\n", text.repeat(times))),
+        (pieces(), 1..150_usize).prop_map(|(text, times)| format!("- {}\n", text.replace('\n', " ")).repeat(times)),
+        (pieces(), pieces(), 0..40_usize).prop_map(|(a, b, times)| {
+            let row = format!("| {} | {} |\n", a.replace('\n', " "), b.replace('\n', " "));
+            format!("\n\n{row}|---|:-:|\n{}\n\n", row.repeat(times))
+        }),
+        ("[a-z ]{0,5000}", 0..3_usize).prop_map(|(text, quotes)| format!("{}{text}\n\n", "> ".repeat(quotes))),
+        (select(PIECES), 0..6000_usize).prop_map(|(piece, times)| piece.repeat(times.min(12_000 / piece.len()))),
+    ];
+    vec(block, 0..6).prop_map(|blocks| blocks.concat())
+}
+
+fn anything() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "\\PC{0,400}", "[\\x00-\\x7f]{0,6000}", pieces(), long(), blocks()]
+}
+
+fn nothing_to_see(text: &str) -> bool {
+    text.chars().all(|c| {
+        c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{fe0f}')
+    })
+}
+
+fn is_boundary(text: &str, at: usize) -> bool {
+    GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0).unwrap()
+}
+
+/// All that is neither white space, nor a mark that may be opened again, nor unseen; with its place.
+fn core(text: &str) -> Vec<(usize, char)> {
+    let left_out = |c: char| {
+        matches!(c, '*' | '_' | '~' | '|' | '`' | '>' | '-' | '#') || nothing_to_see(c.encode_utf8(&mut [0; 4]))
+    };
+    text.char_indices().filter(|(_, c)| !left_out(*c)).collect()
+}
+
+fn begins(whole: &[(usize, char)], part: &[(usize, char)]) -> bool {
+    part.len() <= whole.len() && part.iter().zip(whole).all(|(a, b)| a.1 == b.1)
+}
+
+fn sent_whole(whole: &str, messages: &[String]) -> Result<(), TestCaseError> {
+    let kept = core(whole);
+    let longest = whole.graphemes(true).map(units).max().unwrap_or(0);
+    let mut at = 0;
+    for message in messages {
+        prop_assert!(units(message) <= 2000);
+        prop_assert!(!nothing_to_see(message));
+        prop_assert_eq!(message.trim(), message, "Discord would trim it");
+        let mut part = core(message);
+        if !begins(&kept[at..], &part) {
+            // A fence that is opened again brings its language.
+            prop_assert!(message.starts_with("```"), "{:?} is not in {:?}", message, whole);
+            part = core(message.split_once('\n').unwrap().1);
+            prop_assert!(begins(&kept[at..], &part), "{:?} is not in {:?}", message, whole);
+        }
+        at += part.len();
+        if longest < 100 && at > 0 && at < kept.len() {
+            let end = kept[at - 1].0 + kept[at - 1].1.len_utf8();
+            prop_assert!(end != kept[at].0 || is_boundary(whole, end), "a cut within a character of {:?}", whole);
+        }
+    }
+    prop_assert_eq!(at, kept.len(), "lost the end of {:?}", whole);
+    Ok(())
+}
+
+fn holds(markdown: &str) -> Result<(), TestCaseError> {
+    let found = messages(markdown);
+    prop_assert!(!found.is_empty() || nothing_to_see(markdown));
+    for message in &found {
+        prop_assert_eq!(message.matches("```").count() % 2, 0, "a fence is open in {:?}", message);
+        // Fences are on lines of their own.
+        for (at, _) in message.match_indices("```") {
+            prop_assert!(message[..at].is_empty() || message[..at].ends_with('\n') || &message[..at] == ">>> ", "{:?}", message);
+        }
+    }
+    let whole = text_of(markdown);
+    if !nothing_to_see(&whole) {
+        sent_whole(&whole, &found)?;
+    }
+    Ok(())
+}
+
+/// A notice as Discord shows it.
+fn unescaped(text: &str) -> String {
+    let (mut shown, mut signs) = (String::new(), text.chars().peekable());
+    while let Some(c) = signs.next() {
+        if c != '\\' || !signs.peek().is_some_and(|c| !c.is_alphanumeric() && !c.is_whitespace()) {
+            shown.push(c);
+        } else {
+            shown.extend(signs.next());
+        }
+    }
+    shown
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(2000),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn every_answer_is_sent_whole_in_messages_that_discord_takes(markdown in anything()) {
+        holds(&markdown)?;
+    }
+
+    #[test]
+    fn long_ones_too(markdown in prop_oneof![long(), blocks()]) {
+        holds(&markdown)?;
+    }
+
+    #[test]
+    fn notices_show_what_they_say(text in anything()) {
+        let text = text.replace("http", "hyper").replace('\r', "");
+        let shown: String = notices(&text).iter().map(|message| unescaped(message)).collect();
+        let kept = |text: &str| text.chars().filter(|c| !nothing_to_see(c.encode_utf8(&mut [0; 4]))).collect::<String>();
+        prop_assert_eq!(kept(&shown), kept(&text));
+    }
+}
