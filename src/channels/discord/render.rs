@@ -99,7 +99,8 @@ fn is_simple(text: &str) -> bool {
         return false;
     }
     // What means something only where a line begins: lists, rules, underlines of headings.
-    text.split('\n').all(|line| !line.starts_with([' ', '-', '+', '=', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']))
+    text.split('\n')
+        .all(|line| !line.starts_with([' ', '-', '+', '=', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']))
         && !text.contains("\n\n\n")
         && !text.contains(" \n")
 }

@@ -306,7 +306,10 @@ mod tests {
 
     #[test]
     fn html_stays_but_for_breaks_and_comments() {
-        assert_eq!(pushed("a<br/>b<!-- c --> <b>d</b> <@1> <#2> <:e:3> <https://f.g>"), "a\nb <b>d</b> <@1> <#2> <:e:3> <https://f.g>");
+        assert_eq!(
+            pushed("a<br/>b<!-- c --> <b>d</b> <@1> <#2> <:e:3> <https://f.g>"),
+            "a\nb <b>d</b> <@1> <#2> <:e:3> <https://f.g>"
+        );
         assert_eq!(pushed("1 < 2 <!-- open"), "1 < 2 <!-- open");
     }
 

@@ -53,7 +53,8 @@ impl Marks {
     pub(super) fn around(&self, place: usize) -> (String, String) {
         let mut open = Vec::new();
         if self.flags[place] & !ATOM != 0 {
-            for (kind, spans) in self.spans.iter().enumerate().filter(|(kind, _)| self.flags[place] & (1 << kind) != 0) {
+            for (kind, spans) in self.spans.iter().enumerate().filter(|(kind, _)| self.flags[place] & (1 << kind) != 0)
+            {
                 let next = spans.partition_point(|span| span.range.start < place);
                 if let Some(span) = next.checked_sub(1).map(|last| &spans[last]) {
                     open.push((span.range.start, if span.double { "``" } else { DELIMITERS[kind] }));
@@ -107,7 +108,7 @@ impl Marks {
                 b'\\' => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
                 b'<' => bracketed(rest, b'>'),
                 b'[' => link_len(rest),
-                b'h' | b'H' => url_len(rest).min(rest.floor_char_boundary(MAX_ATOM)),
+                b'h' | b'H' => url_len(&rest[..rest.floor_char_boundary(MAX_ATOM)]),
                 b'`' => {
                     let run = run(rest);
                     let end = (run < 3 && missing & (1 << run) == 0).then(|| code_end(rest, run)).flatten();
@@ -203,6 +204,7 @@ fn link_len(rest: &str) -> usize {
         end
     });
     let Some(label) = label.filter(|end| rest[end + 1..].starts_with("](")) else { return 0 };
-    let target = rest.bytes().skip(label + 3).take(MAX_ATOM).position(|byte| byte == b')' || byte <= b' ' || byte == b'[');
+    let target =
+        rest.bytes().skip(label + 3).take(MAX_ATOM).position(|byte| byte == b')' || byte <= b' ' || byte == b'[');
     target.filter(|end| rest.as_bytes()[label + 3 + end] == b')').map_or(0, |end| label + 3 + end + 1)
 }

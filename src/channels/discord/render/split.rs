@@ -61,6 +61,8 @@ struct Cutter<'a> {
     start: usize,
     opening: String,
     line: usize,
+    /// Whether it begins within a block of code.
+    inside: bool,
     /// The first block of code that does not end before.
     code: usize,
 }
@@ -69,7 +71,17 @@ impl<'a> Cutter<'a> {
     fn new(page: &'a Page, max: usize) -> Self {
         let text = page.text.trim_end();
         let start = text.len() - text.trim_start().len();
-        Self { page, text, marks: Marks::of(page), max, start, opening: String::new(), line: start, code: 0 }
+        Self {
+            page,
+            text,
+            marks: Marks::of(page),
+            max,
+            start,
+            opening: String::new(),
+            line: start,
+            inside: false,
+            code: 0,
+        }
     }
 
     fn next(&mut self) -> Option<String> {
@@ -91,21 +103,37 @@ impl<'a> Cutter<'a> {
             at = self.cut(start, start + reach);
             (closing, opening) = self.around(at);
         }
-        let code = self.code_at(at).is_some();
-        // What Discord takes away at the ends of a message, it may.
-        let piece = &text[start..at];
-        let piece = if code { piece.trim_end_matches('\n') } else { piece.trim_end() };
-        chunk.push_str(piece);
-        chunk.push_str(&closing);
+        let code = self.code_at(at);
+        let piece = text[start..at].trim_end();
+        // Bare fences would be shown as such.
+        if code.is_some() && self.inside && piece.is_empty() {
+            chunk.clear();
+        } else {
+            chunk.push_str(piece);
+            chunk.push_str(&closing);
+        }
         self.go_on(at, opening, code);
         Some(chunk)
     }
 
     /// Sets where the next message begins: white space is left out, but not the indentation of a line of code.
-    fn go_on(&mut self, at: usize, opening: String, code: bool) {
+    fn go_on(&mut self, at: usize, opening: String, code: Option<&Code>) {
+        // Blank lines of code are left out at a cut, as Discord leaves them out where a block begins.
+        let skipped = code.map(|code| {
+            let body = &self.text[at.min(code.body.end)..code.body.end];
+            let blank = &body[..body.len() - body.trim_start().len()];
+            (blank.len() < body.len(), at + blank.rfind('\n').map_or(0, |line| line + 1), code.whole.end)
+        });
+        let (inside, at) = match skipped {
+            Some((true, next, _)) => (true, next),
+            // Nothing is left of it but its fence.
+            Some((false, _, end)) => (false, end),
+            None => (false, at),
+        };
+        self.inside = inside;
         let rest = &self.text[at..];
-        let skipped = if code { usize::from(rest.starts_with('\n')) } else { rest.len() - rest.trim_start().len() };
-        let mut start = at + skipped;
+        let mut start = if inside { at } else { at + rest.len() - rest.trim_start().len() };
+        let opening = if inside || code.is_none() { opening } else { String::new() };
         if let Some(line) = self.text[self.start..start].rfind('\n') {
             self.line = self.start + line + 1;
         }
@@ -113,7 +141,7 @@ impl<'a> Cutter<'a> {
             self.code += 1;
         }
         let line = &self.text[self.line..];
-        if !code && start < self.text.len() {
+        if !inside && start < self.text.len() {
             if self.page.quoted.is_some_and(|quote| quote < start) {
                 self.opening.push_str(">>> ");
             } else if let Some(mark) = LINE_MARKS.into_iter().find(|mark| line.starts_with(mark)) {
@@ -159,7 +187,8 @@ impl<'a> Cutter<'a> {
             let lines = |from: usize| text[from..beyond].rmatch_indices('\n').map(move |(at, _)| from + at);
             let ends_paragraph = |at: &usize| {
                 let next = &text[at + 1..];
-                self.code_at(*at).is_none() && (next.starts_with('\n') || next.starts_with(FENCE) || next.starts_with('#'))
+                self.code_at(*at).is_none()
+                    && (next.starts_with('\n') || next.starts_with(FENCE) || next.starts_with('#'))
             };
             let paragraph = || lines(half).filter(ends_paragraph).find(good);
             let line = || lines(half).find(good);

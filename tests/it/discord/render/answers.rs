@@ -23,5 +23,7 @@ fn odd_things() {
 fn a_long_answer() {
     let list: String = (1..30).map(|n| format!("{n}. Step **{n}**, which is _long_\n   - a part of it\n")).collect();
     let code: String = (1..60).map(|n| format!("    print({n})\n")).collect();
-    insta::assert_snapshot!(shown(&format!("# Plan\n\n{list}\n```python\ndef main():\n{code}```\n\n> A quote at the end.")));
+    insta::assert_snapshot!(shown(&format!(
+        "# Plan\n\n{list}\n```python\ndef main():\n{code}```\n\n> A quote at the end."
+    )));
 }

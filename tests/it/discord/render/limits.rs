@@ -148,10 +148,7 @@ fn only_the_first_message_replies() {
     }
     let edit = OutboundAction::Edit { of: EventKey::new("m:1:2"), text: "**new**".into() };
     let [row] = render(&edit, &Target::of("42"), STYLE).try_into().unwrap();
-    assert_eq!(
-        call(&row.payload),
-        Call::Message { content: "**new**".into(), reply_to: None, suppress_embeds: true }
-    );
+    assert_eq!(call(&row.payload), Call::Message { content: "**new**".into(), reply_to: None, suppress_embeds: true });
 }
 
 #[test]
@@ -179,9 +176,9 @@ fn an_answer_of_too_many_messages_is_a_file() {
 fn deep_nesting_and_long_runs_are_harmless() {
     let begun = Instant::now();
     for what in [
-        ">", "> ", "*", "**", "_", "[", "]", "`", "- ", "1. ", "> - ", "\\", "<", "<!--", "![", "|", "a|", "~", "(", "**a",
-        "*a _b ", "#", "\t", "`a", "``a", "[a](", "[a](b)", "<a", "](", "||", "http://", "h", "\n", "```", "```\n", "```\na\n",
-        "\n>>> ", "a\n==\n", "| a |\n", "![a](b", ":a", "_*~~||",
+        ">", "> ", "*", "**", "_", "[", "]", "`", "- ", "1. ", "> - ", "\\", "<", "<!--", "![", "|", "a|", "~", "(",
+        "**a", "*a _b ", "#", "\t", "`a", "``a", "[a](", "[a](b)", "<a", "](", "||", "http://", "h", "\n", "```",
+        "```\n", "```\na\n", "\n>>> ", "a\n==\n", "| a |\n", "![a](b", ":a", "_*~~||",
     ] {
         let source = what.repeat(20_000);
         for text in [&source, &format!("{source}text\n{source}\n\n{source}")] {

@@ -150,9 +150,8 @@ fn anything() -> impl Strategy<Value = String> {
 }
 
 fn nothing_to_see(text: &str) -> bool {
-    text.chars().all(|c| {
-        c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{fe0f}')
-    })
+    text.chars()
+        .all(|c| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{fe0f}'))
 }
 
 fn is_boundary(text: &str, at: usize) -> bool {
@@ -203,7 +202,11 @@ fn holds(markdown: &str) -> Result<(), TestCaseError> {
         prop_assert_eq!(message.matches("```").count() % 2, 0, "a fence is open in {:?}", message);
         // Fences are on lines of their own.
         for (at, _) in message.match_indices("```") {
-            prop_assert!(message[..at].is_empty() || message[..at].ends_with('\n') || &message[..at] == ">>> ", "{:?}", message);
+            prop_assert!(
+                message[..at].is_empty() || message[..at].ends_with('\n') || &message[..at] == ">>> ",
+                "{:?}",
+                message
+            );
         }
     }
     let whole = text_of(markdown);
@@ -211,6 +214,22 @@ fn holds(markdown: &str) -> Result<(), TestCaseError> {
         sent_whole(&whole, &found)?;
     }
     Ok(())
+}
+
+/// Emphasis that is written well, in paragraphs of any length.
+fn well_written() -> impl Strategy<Value = String> {
+    let words = || "[a-z]{1,12}( [a-z]{1,12}){0,40}";
+    let piece = prop_oneof![
+        words().prop_map(|text| format!("{text}. ")),
+        (words(), select(&["**", "*", "__", "~~", "||", "`", "***"][..]))
+            .prop_map(|(text, mark)| format!("{mark}{text}{mark} ")),
+        (words(), words()).prop_map(|(a, b)| format!("**{a} ~~{b}~~** ")),
+        (words(), words()).prop_map(|(a, b)| format!("||{a} *{b}*, {a}|| ")),
+        words().prop_map(|text| format!("[{text}](https://x.org/a_b*c) ")),
+    ];
+    let begin = select(&["", "> ", "- ", "-# ", "1. "][..]);
+    let paragraph = (begin, vec(piece, 1..40)).prop_map(|(begin, pieces)| format!("{begin}{}\n\n", pieces.concat()));
+    vec(paragraph, 1..6).prop_map(|paragraphs| paragraphs.concat())
 }
 
 /// A notice as Discord shows it.
@@ -242,6 +261,21 @@ proptest! {
     #[test]
     fn long_ones_too(markdown in prop_oneof![long(), blocks()]) {
         holds(&markdown)?;
+    }
+
+    #[test]
+    fn no_mark_is_left_alone(markdown in well_written()) {
+        for message in messages(&markdown) {
+            let text = message.replace("(https://x.org/a_b*c)", "()");
+            for mark in ["**", "__", "~~", "||", "`"] {
+                prop_assert_eq!(text.matches(mark).count() % 2, 0, "{} in {:?}", mark, message);
+            }
+            prop_assert_eq!(text.replace("**", "").matches('*').count() % 2, 0, "{:?}", message);
+            prop_assert_eq!(text.matches('[').count(), text.matches("]()").count(), "a link is cut in {:?}", message);
+            for empty in ["****", "____", "~~~~", "||||", "``"] {
+                prop_assert!(!text.contains(empty), "{:?}", message);
+            }
+        }
     }
 
     #[test]
