@@ -137,7 +137,7 @@ impl Reader<'_> {
         let Some((url, length)) = rest[1..].strip_prefix('(').and_then(destination) else { return self.copy(rest, 1) };
         let label = self.out[start + if image { 2 } else { 1 }..].to_owned();
         self.out.truncate(start);
-        if !(image && !self.brackets.is_empty()) {
+        if !image || self.brackets.is_empty() {
             push_link(self.out, label.trim(), url);
         } else if label.trim().is_empty() {
             self.out.push_str(url);

@@ -150,13 +150,15 @@ impl Marks {
         if length > 3 {
             return length;
         }
-        while closes {
-            // The innermost first.
+        // The innermost first.
+        let closed = |open: &[(usize, usize)], from: usize| {
             let found = open.iter().rposition(|(kind, start)| {
                 let width = DELIMITERS[*kind].len();
                 kinds.contains(kind) && from + width <= end && start + width < from
             });
-            let Some(found) = found else { break };
+            found.filter(|_| closes)
+        };
+        while let Some(found) = closed(open, from) {
             let (kind, start) = open[found];
             open.truncate(found);
             from += DELIMITERS[kind].len();

@@ -39,7 +39,8 @@ impl Page {
         let start = self.text.len();
         self.text.extend([FENCE, language, "\n"]);
         let from = self.text.len();
-        // A fence within code would end it: Discord knows no longer ones.
+        // A fence within code would end it: Discord knows no longer ones, and no escapes there
+        // (<https://github.com/satorijs/satori/pull/279>).
         let body = body.trim_end_matches('\n');
         if body.contains(FENCE) {
             self.text.push_str(&body.replace('`', "`\u{200b}"));

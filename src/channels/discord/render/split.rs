@@ -43,10 +43,13 @@ pub(super) fn beginning(page: &Page, max: usize) -> String {
     if fit(text, max).is_ok() {
         return text.to_owned();
     }
-    // A fence ends only where its line does.
     let mut chunk = Cutter::new(page, max - 2).next().unwrap_or_default();
     if chunk.ends_with(FENCE) {
+        // A fence is on a line of its own.
         chunk.push('\n');
+    } else if chunk.rsplit(char::is_whitespace).next().is_some_and(|word| word.contains("://")) {
+        // The sign would be taken for a part of the URL.
+        chunk.push(' ');
     }
     chunk.push('…');
     chunk

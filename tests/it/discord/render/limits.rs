@@ -166,6 +166,10 @@ fn an_answer_of_too_many_messages_is_a_file() {
     assert!(content.ends_with('…') && (1_900..=2_000).contains(&units(&content)), "where files are not allowed");
     assert!(lead.starts_with("# Title\n\nThe first sentence is **short**. And"), "{lead}");
     assert!(lead.ends_with("goes.…") && units(&lead) <= 301, "{lead}");
+    let links = OutboundAction::answer("https://example.org/page ".repeat(300), None);
+    let [row] = render(&links, &Target::of("42"), Style { max_messages: 2, ..STYLE }).try_into().unwrap();
+    let Call::File { lead, .. } = call(&row.payload) else { panic!() };
+    assert!(lead.ends_with("/page …"), "{lead}");
     let code = OutboundAction::answer(format!("```\n{}```", "line\n".repeat(3000)), None);
     let [row] = render(&code, &Target::of("42"), Style { max_messages: 2, ..STYLE }).try_into().unwrap();
     let Call::File { lead, .. } = call(&row.payload) else { panic!() };
