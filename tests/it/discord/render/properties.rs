@@ -256,7 +256,7 @@ fn unescaped(text: &str) -> String {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 200,
+        cases: 120,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(2000),
         ..ProptestConfig::default()
