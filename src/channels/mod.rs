@@ -8,5 +8,5 @@ use crate::contract::Registration;
 
 /// Every kind of channel that comes with the bridge.
 pub fn built_in() -> Vec<Registration> {
-    vec![http::registration(), telegram::registration()]
+    vec![http::registration(), telegram::registration(), discord::registration()]
 }

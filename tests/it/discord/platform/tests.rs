@@ -1,7 +1,6 @@
 //! The servers themselves, with plain clients ([`sending`], [`reading`], [`limits`], [`interactions`], [`commands`],
-//! [`files`], [`places`], [`socket`]) and with serenity's ([`client`]).
+//! [`files`], [`places`], [`socket`]).
 
-mod client;
 mod commands;
 mod files;
 mod interactions;

@@ -1,0 +1,1 @@
+//! One shard's connection to the gateway.

@@ -1,0 +1,1 @@
+//! From an event of Discord's to one of ours. Pure.

@@ -1,0 +1,1 @@
+//! What Discord writes, as far as the bridge reads it.
