@@ -286,7 +286,8 @@ pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
         typing: Some(TYPING),
         dedupes_sends: Some(NONCES_LAST),
         rates: if paced { rates() } else { Vec::new() },
-        maintain_every: None,
+        // A server that invites the bot later gets its commands, too.
+        maintain_every: Some(Duration::from_secs(60 * 60)),
         overflow: Overflow::Notice,
     }
 }

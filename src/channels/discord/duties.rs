@@ -1,12 +1,7 @@
-//! What is done beside the talk: slash commands, and a look at every leg for `check --online`.
+//! What is done beside the talk: slash commands ([`commands`]), and a look at every leg for `check --online` ([`look`]).
 
-use crate::channels::discord::Discord;
-use crate::contract::channel::{Finding, SendError};
+mod commands;
+mod look;
 
-pub(super) async fn maintain(_channel: &Discord) -> Result<(), SendError> {
-    Ok(())
-}
-
-pub(super) async fn probe(_channel: &Discord) -> Vec<Finding> {
-    Vec::new()
-}
+pub(super) use commands::maintain;
+pub(super) use look::probe;

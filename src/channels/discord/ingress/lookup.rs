@@ -1,0 +1,75 @@
+//! What has to be asked for: what no event has told, and what was said while nobody listened.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::channels::discord::Discord;
+use crate::channels::discord::api::{Call, CallError};
+use crate::channels::discord::normalize::Rules;
+use crate::channels::discord::places::Wanted;
+use crate::channels::discord::wire::{Channel, Guild, Member, Message};
+
+/// How long an event waits for what would have to be known to judge it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The first pause after a failure; it doubles.
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl Discord {
+    /// Asks until there is an answer, a refusal, or no patience left.
+    pub(super) async fn look<T: DeserializeOwned>(&self, path: &str, patience: Duration) -> Result<T, CallError> {
+        let began = Instant::now();
+        let mut pause = PAUSE;
+        loop {
+            let error = match self.api.ask(Call::get(path)).await {
+                Ok(answer) => return Ok(answer.body),
+                Err(error) => error,
+            };
+            let wait = match &error {
+                CallError::Limited { retry_after, .. } => *retry_after,
+                CallError::Refused { status, .. } if *status < 500 => return Err(error),
+                CallError::Connect(_) | CallError::Lost(_) | CallError::Odd { .. } | CallError::Refused { .. } => pause,
+            };
+            if began.elapsed() + wait > patience {
+                return Err(error);
+            }
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(Duration::from_secs(10));
+        }
+    }
+
+    /// Asks for what is not known of the places that a message names: after a connection that was taken up again Discord does
+    /// not tell them. Without an answer the message is judged by what is known.
+    pub(super) async fn look_up(&self, message: &Message, rules: &Rules) {
+        for wanted in self.places.missing(message, rules) {
+            let looked = match wanted {
+                Wanted::Channel(id) => self
+                    .look::<Channel>(&format!("channels/{id}"), PATIENCE)
+                    .await
+                    .map(|channel| self.places.learn_channel(&channel)),
+                Wanted::Roles(guild) => self
+                    .look::<Guild>(&format!("guilds/{guild}"), PATIENCE)
+                    .await
+                    .map(|guild| self.places.learn_guild(&guild)),
+            };
+            if let Err(error) = looked {
+                tracing::debug!(channel = %self.context.id, %error, ?wanted, "what a message names is not known");
+                if matches!(error, CallError::Refused { .. }) {
+                    self.places.unknowable(wanted);
+                }
+            }
+        }
+    }
+
+    /// What a message that was read over REST lacks of its author: the name in the server, and the roles.
+    pub(super) async fn add_member(&self, message: &mut Message) {
+        let (Some(guild), None) = (message.guild_id, &message.member) else { return };
+        let path = format!("guilds/{guild}/members/{}", message.author.id);
+        match self.look::<Member>(&path, PATIENCE).await {
+            Ok(member) => message.member = Some(member),
+            Err(error) => tracing::debug!(channel = %self.context.id, %error, "an author's name in the server is not known"),
+        }
+    }
+}

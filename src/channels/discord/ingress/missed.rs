@@ -1,0 +1,127 @@
+//! What was said in one chat while nobody listened.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use crate::channels::discord::Discord;
+use crate::channels::discord::api::CallError;
+use crate::channels::discord::ids::{self, Snowflake};
+use crate::channels::discord::ingress::kept::Chat;
+use crate::channels::discord::normalize::{self, Heard, Rules};
+use crate::channels::discord::wire::{Id, Message};
+use crate::contract::store::StoreError;
+
+/// As many messages as Discord gives at once
+/// (<https://docs.discord.com/developers/resources/message#get-channel-messages>).
+const PAGE: usize = 100;
+
+/// For how long Discord is asked for a page in vain.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// So many events are stored at once.
+const BATCH: usize = 50;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("{0}")]
+    Call(#[from] CallError),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+/// Reads what was said after a message, the newest so many of them, and stores what was for the bot, the oldest first. Answers
+/// how many those were.
+pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Snowflake) -> Result<usize, Trouble> {
+    let missed = history(channel, chat, after).await?;
+    let mut found = 0;
+    let mut events = Vec::new();
+    for raw in missed.into_iter().rev() {
+        let Ok(mut message) = serde_json::from_str::<Message>(raw.get()) else {
+            channel.pass_over("unreadable");
+            continue;
+        };
+        // Neither is written in a history.
+        message.guild_id = chat.guild;
+        channel.look_up(&message, rules).await;
+        let mut heard = normalize::message(&message, &channel.places, rules);
+        if matches!(heard, Heard::Event(_)) {
+            channel.add_member(&mut message).await;
+            heard = normalize::message(&message, &channel.places, rules);
+        }
+        match heard {
+            Heard::Event(event) => events.push((*event, Chat { last: message.id, ..chat })),
+            Heard::Nothing(reason) => channel.pass_over(reason),
+        }
+        if events.len() >= BATCH {
+            found += store(channel, &mut events).await?;
+        }
+    }
+    Ok(found + store(channel, &mut events).await?)
+}
+
+async fn store(channel: &Discord, events: &mut Vec<(crate::model::Incoming, Chat)>) -> Result<usize, StoreError> {
+    let Some((_, last)) = events.last() else { return Ok(0) };
+    let cursor = last.cursor(channel.bot);
+    let events: Vec<_> = events.drain(..).map(|(event, _)| event).collect();
+    let count = events.len();
+    channel.keep(events, vec![cursor]).await?;
+    Ok(count)
+}
+
+/// The messages after one, the newest first.
+async fn history(channel: &Discord, chat: Chat, after: Snowflake) -> Result<Vec<Box<RawValue>>, CallError> {
+    let most = usize::from(channel.config.catch_up_messages);
+    let mut missed: Vec<Box<RawValue>> = Vec::new();
+    let mut before = String::new();
+    loop {
+        let path = format!("channels/{}/messages?limit={PAGE}{before}", chat.id);
+        let page: Vec<Box<RawValue>> = channel.look(&path, PATIENCE).await?;
+        let is_last = page.len() < PAGE;
+        for raw in page {
+            let Ok(Id { id }) = serde_json::from_str::<Id>(raw.get()) else { continue };
+            if id <= after {
+                return Ok(missed);
+            }
+            if missed.len() == most {
+                tracing::warn!(
+                    channel = %channel.context.id, chat = %chat.id, most,
+                    "more messages were missed than `catch_up_messages`; the oldest of them are not read"
+                );
+                return Ok(missed);
+            }
+            before = format!("&before={id}");
+            missed.push(raw);
+        }
+        if is_last {
+            return Ok(missed);
+        }
+    }
+}
+
+/// Where to read on from: a little before what was last heard, since chats do not wait for each other; what is read twice is
+/// known. Not from further back than the section allows.
+pub(super) fn start(behind: Snowflake, now: crate::model::Timestamp, catch_up: Duration) -> Snowflake {
+    behind.earlier(SLACK).max(Snowflake::at(now).earlier(catch_up))
+}
+
+const SLACK: Duration = Duration::from_secs(2 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn reading_begins_a_little_early_and_never_too_far_back() {
+        let now = Timestamp(1_800_000_000_000);
+        let at = |seconds: i64| Snowflake::at(Timestamp(now.0 - seconds * 1_000));
+        let day = Duration::from_secs(86_400);
+        assert_eq!(start(at(60), now, day), at(180));
+        assert_eq!(start(at(90_000), now, day), at(86_400));
+    }
+    #[test]
+    fn ids_are_written_as_the_source_of_a_chat() {
+        assert_eq!(ids::chat_source(Snowflake(1), Snowflake(2)), "discord:1:chat:2");
+    }
+}
