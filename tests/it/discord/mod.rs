@@ -5,7 +5,9 @@ mod answers;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
 mod render;
+mod serenity;
 mod setting;
+mod suite;
 
 use std::sync::Arc;
 
