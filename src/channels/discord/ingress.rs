@@ -1,6 +1,6 @@
 //! How messages come in.
 //!
-//! [`shards`] which connections this process keeps, and what they say together · [`identity`] who the bot is and what it may
+//! [`shards`] which connections this process keeps · [`identity`] who the bot is and what it may
 //! read · [`session`] one connection and what is behind it, again and again · [`intake`] its events, in order, to the store ·
 //! [`kept`] how far that has come · [`catch_up`] what was said meanwhile ([`missed`] in one chat) · [`slash`] the answer that a
 //! slash command needs at once · [`lookup`] what has to be asked for.
@@ -21,8 +21,6 @@ use crate::channels::discord::Discord;
 use crate::channels::discord::gateway::Shard;
 use crate::channels::discord::ingress::shards::{All, One};
 use crate::contract::channel::{Ingress, Listener};
-
-pub(super) use shards::Shards;
 
 pub(super) fn ingress(channel: &Arc<Discord>) -> Ingress {
     let listener = |shard| Box::new(One { channel: Arc::clone(channel), shard }) as Box<dyn Listener>;

@@ -24,7 +24,9 @@ use tokio::sync::OnceCell;
 
 use crate::channels::discord::api::Api;
 use crate::channels::discord::config::DiscordConfig;
+use crate::channels::discord::gateway::{Links, Starts, Timing};
 use crate::channels::discord::ids::Snowflake;
+use crate::channels::discord::places::Places;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
 use crate::model::Scope;
@@ -53,6 +55,9 @@ pub struct Discord {
     bot: Snowflake,
     /// Of an old bot another id than the bot's.
     application: OnceCell<Snowflake>,
+    places: Places,
+    starts: Starts,
+    links: Links,
 }
 
 /// Makes no calls: what can go wrong here is the configuration's fault, and is a state of this channel alone.
@@ -61,5 +66,14 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
         *config.downcast::<DiscordConfig>().map_err(|_| "the section was parsed by another kind".to_owned())?;
     let bot = ids::account(config.token.expose()).ok_or("the token names no bot")?;
     let api = Api::new(&config);
-    Ok(Arc::new(Discord { config, api, context, bot, application: OnceCell::new() }))
+    Ok(Arc::new(Discord {
+        places: Places::new(bot),
+        starts: Starts::new(Timing::default()),
+        links: Links::new(context.state.clone()),
+        config,
+        api,
+        context,
+        bot,
+        application: OnceCell::new(),
+    }))
 }

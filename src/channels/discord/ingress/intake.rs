@@ -4,13 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::discord::Discord;
-use crate::channels::discord::gateway::{Dispatch, Session, Shard};
+use crate::channels::discord::gateway::{Dispatch, Shard};
 use crate::channels::discord::ids::{self, Snowflake};
 use crate::channels::discord::ingress::catch_up::CatchUp;
 use crate::channels::discord::ingress::kept::{Chat, Kept};
@@ -39,13 +38,6 @@ pub(super) struct Live {
     pub(super) seq: u64,
     /// The command that waits for a sign.
     asked: Option<Asked>,
-}
-
-/// What of READY is needed (<https://docs.discord.com/developers/events/gateway-events#ready>).
-#[derive(Deserialize)]
-struct Ready {
-    session_id: String,
-    resume_gateway_url: String,
 }
 
 /// What is behind a connection.
@@ -107,13 +99,13 @@ impl Intake {
     }
 
     async fn take(&mut self, dispatch: Dispatch) {
-        let Dispatch { name, seq, data } = dispatch;
-        let raw = data.get();
+        let Dispatch { name, data, session } = dispatch;
+        let (raw, seq) = (data.get(), session.seq);
         match &*name {
             "MESSAGE_CREATE" => self.message(raw, seq, normalize::message).await,
             "MESSAGE_UPDATE" => self.message(raw, seq, normalize::edited).await,
             "INTERACTION_CREATE" => self.interaction(raw, seq),
-            "READY" => self.ready(raw, seq).await,
+            "READY" => self.ready().await,
             "RESUMED" => self.resumed().await,
             "GUILD_CREATE" => {
                 if let Some(guild) = self.read::<wire::Guild>(raw) {
@@ -123,10 +115,8 @@ impl Intake {
             }
             name => self.channel.places.hear(name, raw),
         }
-        if let Some(session) = &mut self.kept.session {
-            session.seq = seq;
-            self.is_newer = true;
-        }
+        self.kept.session = Some(session);
+        self.is_newer = true;
     }
 
     /// What cannot be read is counted and passed over.
@@ -179,9 +169,7 @@ impl Intake {
     }
 
     /// A new session. What was said since the last event of the one before is to be read.
-    async fn ready(&mut self, raw: &str, seq: u64) {
-        let Some(Ready { session_id, resume_gateway_url }) = self.read(raw) else { return };
-        self.kept.session = Some(Session { id: session_id, url: resume_gateway_url, seq });
+    async fn ready(&mut self) {
         let behind = self.kept.behind.or(self.kept.heard);
         if let (Some(behind), false) = (behind, self.channel.config.catch_up.is_zero()) {
             self.kept.behind = Some(behind);
@@ -262,7 +250,7 @@ impl Intake {
     fn cursors(&self) -> Vec<(String, String)> {
         let mut kept = self.kept.clone();
         if let (Some(session), Some(first)) = (&mut kept.session, self.catch_up.first_held()) {
-            session.seq = session.seq.min(first - 1);
+            session.seq = session.seq.min(first.saturating_sub(1));
         }
         let source = ids::session_source(self.channel.bot, self.shard.number, self.shard.of);
         let mut cursors = Vec::with_capacity(1 + self.batch.len());

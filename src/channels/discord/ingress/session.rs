@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::CallError;
-use crate::channels::discord::gateway::{Ended, Gateway, Shard};
+use crate::channels::discord::gateway::{Ended, Gateway, Shard, Timing};
 use crate::channels::discord::ingress::identity::CONTENT_GRANTED;
 use crate::channels::discord::ingress::intake::Intake;
 use crate::channels::discord::ingress::shards::Done;
-use crate::contract::channel::{ChannelState, StateReporter};
+use crate::contract::channel::ChannelState;
 
 /// So many events may wait for the store before the connection is no longer read; Discord keeps what comes then.
 const QUEUE: usize = 1_024;
@@ -24,9 +24,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// How many connections Discord recommends; `None` when it is time to stop.
 pub(super) async fn recommended(channel: &Discord, stop: &CancellationToken) -> Option<u16> {
-    let mut trouble = Trouble::new(channel, &channel.context.state, stop);
+    let mut trouble = Trouble::new(channel, stop);
     loop {
-        match channel.starts.recommended(&channel.api).await {
+        match channel.starts.recommended_shards(&channel.api).await {
             Ok(shards) => return Some(shards.max(1)),
             Err(error) => trouble.told(&error).await.then_some(())?,
         }
@@ -37,10 +37,9 @@ pub(super) async fn recommended(channel: &Discord, stop: &CancellationToken) -> 
 pub(super) async fn keep(
     channel: &Arc<Discord>,
     shard: Shard,
-    state: &StateReporter,
     stop: &CancellationToken,
 ) -> Result<Done, String> {
-    let mut trouble = Trouble::new(channel, state, stop);
+    let mut trouble = Trouble::new(channel, stop);
     let mut is_refused = false;
     while !stop.is_cancelled() {
         let application = match channel.learn_application().await {
@@ -59,6 +58,7 @@ pub(super) async fn keep(
         } else {
             ChannelState::Connected
         };
+        channel.links.well(well);
         let mut kept = match channel.kept(shard).await {
             Ok(kept) => kept,
             Err(error) => match trouble.waits(format!("the store: {error}")).await {
@@ -74,7 +74,10 @@ pub(super) async fn keep(
         let session = kept.session.clone();
         let (sender, receiver) = mpsc::channel(QUEUE);
         let intake = Intake::new(channel, shard, kept, stop);
-        let mut gateway = Gateway::new(channel, shard, intents, state, well);
+        let (id, timing) = (&channel.context.id, Timing::default());
+        let gateway = Gateway::new(
+            &channel.config, &channel.api, id, shard, intents, &channel.starts, &channel.links, timing,
+        );
         let connection = async {
             let ended = Box::pin(gateway.run(session, &sender, stop)).await;
             drop(sender);
@@ -95,7 +98,7 @@ pub(super) async fn keep(
                     channel.context.id
                 );
                 tracing::error!(channel = %channel.context.id, why, "cannot connect");
-                state.set(ChannelState::BadConfig { why });
+                channel.context.state.set(ChannelState::BadConfig { why });
                 trouble.pause(PAUSE * 60).await
             }
             Ended::Protocol(why) => trouble.waits(why).await,
@@ -110,14 +113,13 @@ pub(super) async fn keep(
 /// What does not work, told and waited out.
 struct Trouble<'a> {
     channel: &'a Discord,
-    state: &'a StateReporter,
     stop: &'a CancellationToken,
     failures: u32,
 }
 
 impl<'a> Trouble<'a> {
-    fn new(channel: &'a Discord, state: &'a StateReporter, stop: &'a CancellationToken) -> Self {
-        Self { channel, state, stop, failures: 0 }
+    fn new(channel: &'a Discord, stop: &'a CancellationToken) -> Self {
+        Self { channel, stop, failures: 0 }
     }
 
     /// `false` when it is time to stop, as with the others.
@@ -126,7 +128,7 @@ impl<'a> Trouble<'a> {
             return self.refused_token().await;
         }
         if let CallError::Limited { retry_after, .. } = error {
-            self.state.set(ChannelState::Reconnecting { why: error.to_string() });
+            self.channel.context.state.set(ChannelState::Reconnecting { why: error.to_string() });
             return self.pause(*retry_after).await;
         }
         self.waits(error.to_string()).await
@@ -136,14 +138,14 @@ impl<'a> Trouble<'a> {
         let id = &self.channel.context.id;
         let hint = format!("Discord refuses the token: set a valid `channels.{id}.token`");
         tracing::error!(channel = %id, hint, "cannot connect");
-        self.state.set(ChannelState::BadCredentials { hint });
+        self.channel.context.state.set(ChannelState::BadCredentials { hint });
         self.failures += 1;
         self.pause((PAUSE * 5).max(self.next())).await
     }
 
     async fn waits(&mut self, why: String) -> bool {
         tracing::warn!(channel = %self.channel.context.id, why, "Discord cannot be heard");
-        self.state.set(ChannelState::Reconnecting { why });
+        self.channel.context.state.set(ChannelState::Reconnecting { why });
         self.failures += 1;
         self.pause(self.next()).await
     }
