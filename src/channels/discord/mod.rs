@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 use crate::channels::discord::api::Api;
 use crate::channels::discord::config::DiscordConfig;
 use crate::channels::discord::ids::Snowflake;
+use crate::channels::discord::send::Sending;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
 use crate::model::Scope;
@@ -53,6 +54,7 @@ pub struct Discord {
     bot: Snowflake,
     /// Of an old bot another id than the bot's.
     application: OnceCell<Snowflake>,
+    sending: Sending,
 }
 
 /// Makes no calls: what can go wrong here is the configuration's fault, and is a state of this channel alone.
@@ -61,5 +63,5 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
         *config.downcast::<DiscordConfig>().map_err(|_| "the section was parsed by another kind".to_owned())?;
     let bot = ids::account(config.token.expose()).ok_or("the token names no bot")?;
     let api = Api::new(&config);
-    Ok(Arc::new(Discord { config, api, context, bot, application: OnceCell::new() }))
+    Ok(Arc::new(Discord { config, api, context, bot, application: OnceCell::new(), sending: Sending::default() }))
 }
