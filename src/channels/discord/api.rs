@@ -240,6 +240,7 @@ impl Api {
             // The body is exact; the header is rounded up, and all there is from what stands before Discord.
             let seconds = body.retry_after.or_else(|| number(headers, "retry-after")).unwrap_or(NO_RETRY_AFTER);
             let scope = match text(headers, "x-ratelimit-scope") {
+                _ if CHAT_LIMITS.contains(&body.code) => LimitScope::Shared,
                 _ if body.global || headers.contains_key("x-ratelimit-global") => LimitScope::Global,
                 Some("global") => LimitScope::Global,
                 Some("shared") => LimitScope::Shared,
@@ -284,6 +285,9 @@ impl Api {
 fn late() -> CallError {
     CallError::Lost("no answer in time".to_owned())
 }
+
+/// Slow mode, and the pace of a channel and of a server: whatever the headers say, it is not about the bot.
+const CHAT_LIMITS: [u32; 3] = [20016, 20028, 20029];
 
 /// A pause where Discord names none, in seconds.
 const NO_RETRY_AFTER: f64 = 5.0;
@@ -356,6 +360,7 @@ mod tests {
         assert_eq!(limited(&[("x-ratelimit-scope", "user"), ("retry-after", "1")], body), (0.25, LimitScope::User));
         assert_eq!(limited(&[("x-ratelimit-scope", "shared")], body), (0.25, LimitScope::Shared));
         assert_eq!(limited(&[], r#"{"retry_after": 3, "global": true}"#), (3.0, LimitScope::Global));
+        assert_eq!(limited(&[], r#"{"retry_after": 9, "code": 20016}"#), (9.0, LimitScope::Shared), "slow mode");
         assert_eq!(limited(&[("retry-after", "60")], "<html>"), (60.0, LimitScope::Global), "Cloudflare's");
         assert_eq!(limited(&[("x-ratelimit-scope", "user")], r#"{"retry_after": 1e300}"#).0, LONGEST);
     }

@@ -134,6 +134,11 @@ impl Address {
     }
 }
 
+/// A message that is replied to, as rows name it.
+pub(super) fn replied_to(text: &str) -> Option<Snowflake> {
+    text.parse().ok().map(Snowflake)
+}
+
 /// What an address names; `None` if it was not written here.
 pub(super) fn address(address: &str) -> Option<Address> {
     let id = |text: &str| text.parse().ok().map(Snowflake);
@@ -195,6 +200,11 @@ pub(super) fn private_answer(id: Snowflake, token: String, user: Snowflake) -> T
     }
 }
 
+/// Whether only one person may see what goes there.
+pub(super) fn is_private(target: &Target) -> bool {
+    target.key.starts_with("i:")
+}
+
 pub(super) fn token_end(interaction: Snowflake) -> Timestamp {
     let end = interaction.time().0.saturating_add(i64::try_from(TOKEN_LIVES.as_millis()).unwrap_or(i64::MAX));
     Timestamp(end)
@@ -214,10 +224,11 @@ pub(super) const CHAT_SCOPE: &str = "chat:";
 pub(super) const BOT_SCOPE: &str = "bot";
 
 /// At most 25 characters by which Discord knows a message again that is sent once more. The same for a row each time, and for
-/// no other row.
+/// no other row; with the payload, because a row whose text was refused goes on as a notice.
 pub(super) fn nonce(channel: &str, row: &OutboxRow) -> String {
     let turn = row.turn.map(|turn| turn.to_string()).unwrap_or_default();
-    let digest = Sha256::digest(format!("{channel}\n{turn}\n{}\n{}\n{}", row.seq, row.action, row.part));
+    let place = format!("{channel}\n{turn}\n{}\n{}\n{}\n", row.seq, row.action, row.part);
+    let digest = Sha256::new().chain_update(place).chain_update(&row.payload).finalize();
     hex(&digest[..12])
 }
 

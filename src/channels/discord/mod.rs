@@ -27,6 +27,7 @@ use crate::channels::discord::config::DiscordConfig;
 use crate::channels::discord::gateway::{Links, Starts, Timing};
 use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::places::Places;
+use crate::channels::discord::send::Sending;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
 use crate::model::Scope;
@@ -58,6 +59,7 @@ pub struct Discord {
     places: Places,
     starts: Starts,
     links: Links,
+    sending: Sending,
 }
 
 /// Makes no calls: what can go wrong here is the configuration's fault, and is a state of this channel alone.
@@ -67,6 +69,7 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
     let bot = ids::account(config.token.expose()).ok_or("the token names no bot")?;
     let api = Api::new(&config);
     Ok(Arc::new(Discord {
+        sending: Sending::default(),
         places: Places::new(bot),
         starts: Starts::new(Timing::default()),
         links: Links::new(context.state.clone()),

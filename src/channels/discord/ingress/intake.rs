@@ -13,12 +13,16 @@ use crate::channels::discord::gateway::{Dispatch, Shard};
 use crate::channels::discord::ids::{self, Snowflake};
 use crate::channels::discord::ingress::catch_up::CatchUp;
 use crate::channels::discord::ingress::kept::{Chat, Kept};
-use crate::channels::discord::normalize::{self, Asked, Heard, HeardSlash, Rules};
+use crate::channels::discord::ingress::slash::Slip;
+use crate::channels::discord::normalize::{self, Heard, Rules};
 use crate::channels::discord::wire;
 use crate::contract::inbox::Receipt;
 use crate::contract::store::StoreError;
 use crate::model::texts::Text;
 use crate::model::{Incoming, Lang};
+
+/// A slash command, among the kinds of interactions.
+const COMMAND: u8 = 2;
 
 /// So many events are stored at once.
 const BATCH: usize = 100;
@@ -37,7 +41,7 @@ pub(super) struct Live {
     /// The number of its dispatch.
     pub(super) seq: u64,
     /// The command that waits for a sign.
-    asked: Option<Asked>,
+    asked: Option<Slip>,
 }
 
 /// What is behind a connection.
@@ -152,20 +156,30 @@ impl Intake {
         let Some(interaction) = self.read::<wire::Interaction>(raw) else { return };
         self.kept.heard = self.kept.heard.max(Some(interaction.id));
         let judge = || normalize::interaction(&interaction, &self.channel.places, &self.rules);
-        let asked = match catch_unwind(AssertUnwindSafe(judge)).unwrap_or(HeardSlash::Nothing("poisoned")) {
-            HeardSlash::Asked(asked) => *asked,
-            HeardSlash::Nothing(reason) => return self.channel.pass_over(reason),
+        let asked = match catch_unwind(AssertUnwindSafe(judge)).unwrap_or(Err("poisoned")) {
+            Ok(asked) => asked,
+            Err(reason) => {
+                self.channel.pass_over(reason);
+                // A command of another version of the bridge, say. Its user waits all the same.
+                if interaction.kind == COMMAND && !interaction.token.is_empty() {
+                    self.channel.say_at_once(Slip::of_unknown(&interaction), Text::NotForYou);
+                }
+                return;
+            }
         };
-        if !self.channel.context.inbox.lets_in(&asked.incoming.sender) {
+        let slip = Slip::of(&asked);
+        let sender = &asked.incoming.sender;
+        if !self.channel.context.inbox.lets_in(sender) {
             self.channel.pass_over("not_allowed");
-            let lang = asked.incoming.sender.lang.unwrap_or(Lang::En);
+            let lang = sender.lang.unwrap_or(Lang::En);
             let is_said = !self.channel.context.texts.get(lang, Text::NotAllowed).trim().is_empty();
             let text = if is_said { Text::NotAllowed } else { Text::NotForYou };
-            return self.channel.say_at_once(asked, text);
+            return self.channel.say_at_once(slip, text);
         }
-        let chat = Chat { id: asked.channel, guild: interaction.guild_id, last: interaction.id };
+        let id = interaction.channel_id.or(interaction.channel.as_ref().map(|channel| channel.id)).unwrap_or_default();
+        let chat = Chat { id, guild: interaction.guild_id, last: interaction.id };
         // What waits for the reading of its chat would be answered too late.
-        self.batch.push(Live { incoming: asked.incoming.clone(), chat, seq, asked: Some(asked) });
+        self.batch.push(Live { incoming: asked.incoming, chat, seq, asked: Some(slip) });
     }
 
     /// A new session. What was said since the last event of the one before is to be read.
@@ -227,7 +241,7 @@ impl Intake {
     }
 
     /// What became of a slash command.
-    fn tell(&self, asked: Asked, receipt: Option<Receipt>) {
+    fn tell(&self, asked: Slip, receipt: Option<Receipt>) {
         match receipt {
             Some(Receipt::Accepted { turn } | Receipt::Duplicate { turn: Some(turn), .. }) => {
                 self.channel.follow(asked, turn);

@@ -12,17 +12,41 @@ use serenity::builder::{
 
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::{Call, CallError};
+use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::normalize::Asked;
+use crate::channels::discord::wire::Interaction;
 use crate::model::texts::Text;
 use crate::model::turn::{Outcome, Reason};
 use crate::model::{Lang, TurnId};
+
+/// What a command is answered with.
+#[derive(Clone, Debug)]
+pub(super) struct Slip {
+    id: Snowflake,
+    token: String,
+    /// Whether only its user sees the answer.
+    private: bool,
+    lang: Option<Lang>,
+}
+
+impl Slip {
+    pub(super) fn of(asked: &Asked) -> Self {
+        Self { id: asked.id, token: asked.token.clone(), private: asked.private, lang: asked.incoming.sender.lang }
+    }
+
+    /// Of a command that is none of ours.
+    pub(super) fn of_unknown(used: &Interaction) -> Self {
+        let lang = used.locale.as_deref().and_then(Lang::from_tag);
+        Self { id: used.id, token: used.token.clone(), private: true, lang }
+    }
+}
 
 /// A deferral that failed on its way is made once more, while Discord still waits.
 const AGAIN: Duration = Duration::from_millis(300);
 
 impl Discord {
     /// The command is stored: its user sees that the bot thinks, and sees the end of it when there is no answer.
-    pub(super) fn follow(self: &Arc<Self>, asked: Asked, turn: TurnId) {
+    pub(super) fn follow(self: &Arc<Self>, asked: Slip, turn: TurnId) {
         let channel = Arc::clone(self);
         tokio::spawn(async move {
             channel.defer(&asked).await;
@@ -40,13 +64,13 @@ impl Discord {
     }
 
     /// "The bot thinks …".
-    async fn defer(&self, asked: &Asked) {
+    async fn defer(&self, asked: &Slip) {
         let message = CreateInteractionResponseMessage::new().ephemeral(asked.private);
         self.call_back(asked, &CreateInteractionResponse::Defer(message)).await;
     }
 
     /// Says something to the command's user alone, and nothing more will come.
-    pub(super) fn say_at_once(self: &Arc<Self>, asked: Asked, text: Text) {
+    pub(super) fn say_at_once(self: &Arc<Self>, asked: Slip, text: Text) {
         let channel = Arc::clone(self);
         tokio::spawn(async move {
             let message = CreateInteractionResponseMessage::new()
@@ -57,7 +81,7 @@ impl Discord {
         });
     }
 
-    async fn call_back(&self, asked: &Asked, response: &CreateInteractionResponse) {
+    async fn call_back(&self, asked: &Slip, response: &CreateInteractionResponse) {
         let path = format!("interactions/{}/{}/callback", asked.id, asked.token);
         for attempt in 0..2 {
             let call = Call::anonymous(Method::POST, &path);
@@ -78,7 +102,7 @@ impl Discord {
     }
 
     /// Takes the sign away that the bot thinks.
-    async fn close(&self, asked: &Asked, reason: Reason) {
+    async fn close(&self, asked: &Slip, reason: Reason) {
         let text = match reason {
             Reason::NotAllowed | Reason::AdminsOnly => Text::NotForYou,
             _ => Text::TryAgain,
@@ -96,10 +120,10 @@ impl Discord {
     }
 
     /// In the language of the user's client.
-    fn said(&self, asked: &Asked, text: Text) -> String {
-        let lang = asked.incoming.sender.lang.unwrap_or(Lang::En);
+    fn said(&self, asked: &Slip, text: Text) -> String {
+        let lang = asked.lang.unwrap_or(Lang::En);
         let said = self.context.texts.get(lang, text);
-        if said.trim().is_empty() { "…".to_owned() } else { said.to_string() }
+        if said.trim().is_empty() { "…".to_owned() } else { said.to_owned() }
     }
 }
 

@@ -1,0 +1,156 @@
+//! What sending remembers. All of it is bounded, and all of it can be lost: Discord is asked again then.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use moka::future::Cache;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::channels::discord::ids::Snowflake;
+
+/// How many of a kind are remembered.
+const MOST: u64 = 10_000;
+
+/// For how long a right that is missing is not asked for again: refusals are counted, and ten thousand of them in ten minutes lock
+/// the address out (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
+const MISSING: Duration = Duration::from_secs(5 * 60);
+
+/// Longer than an interaction's token lives.
+const ANSWERED: Duration = Duration::from_secs(16 * 60);
+
+/// How long an acknowledgement is waited for: Discord takes it for three seconds.
+const ACKNOWLEDGED: Duration = Duration::from_secs(4);
+
+/// What is left alone for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Rest {
+    Typing(Snowflake),
+    /// The opening of threads in a channel.
+    Threads(Snowflake),
+    Everything,
+}
+
+/// What sending remembers.
+pub(in crate::channels::discord) struct Sending {
+    /// The direct-message channels of people, which stay the same for ever.
+    pub(super) directs: Cache<Snowflake, Snowflake>,
+    /// Messages on which there is a thread.
+    pub(super) threads: Cache<Snowflake, ()>,
+    /// Channels in which no thread can be opened, and why.
+    pub(super) threadless: Cache<Snowflake, Arc<str>>,
+    /// Channels in which the bot may not read what it would reply to.
+    pub(super) quoteless: Cache<Snowflake, ()>,
+    /// Interactions whose deferred answer has got its text.
+    pub(super) filled: Cache<Snowflake, ()>,
+    rests: Cache<Rest, Instant>,
+    pending: Pending,
+}
+
+type Pending = Arc<Mutex<HashMap<Snowflake, watch::Receiver<()>>>>;
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self {
+            directs: Cache::new(MOST),
+            threads: Cache::new(MOST),
+            threadless: Cache::builder().max_capacity(MOST).time_to_live(MISSING).build(),
+            quoteless: Cache::builder().max_capacity(MOST).time_to_live(MISSING).build(),
+            filled: Cache::builder().max_capacity(MOST).time_to_live(ANSWERED).build(),
+            rests: Cache::new(MOST),
+            pending: Pending::default(),
+        }
+    }
+}
+
+/// An acknowledgement on the way; dropped, it has arrived or failed.
+pub(in crate::channels::discord) struct Acknowledging {
+    interaction: Snowflake,
+    pending: Pending,
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Acknowledging {
+    fn drop(&mut self) {
+        lock(&self.pending).remove(&self.interaction);
+    }
+}
+
+impl Sending {
+    /// To be held from before an interaction is accepted until its callback is answered. An interaction is acknowledged after the
+    /// commit, and what answers it can be faster; before the acknowledgement Discord knows no place for an answer.
+    pub(in crate::channels::discord) fn acknowledging(&self, interaction: Snowflake) -> Acknowledging {
+        let (done, receiver) = watch::channel(());
+        lock(&self.pending).insert(interaction, receiver);
+        Acknowledging { interaction, pending: Arc::clone(&self.pending), _done: done }
+    }
+
+    /// Returns once this process does not have the interaction's acknowledgement on the way.
+    pub(super) async fn acknowledged(&self, interaction: Snowflake) {
+        let pending = lock(&self.pending).get(&interaction).cloned();
+        if let Some(mut pending) = pending {
+            // Nothing is ever sent there: it ends when the guard is dropped.
+            let _ = tokio::time::timeout(ACKNOWLEDGED, pending.changed()).await;
+        }
+    }
+
+    pub(super) async fn leave_alone(&self, what: Rest, pause: Duration) {
+        self.rests.insert(what, Instant::now() + pause).await;
+    }
+
+    /// For how much longer something is to be left alone.
+    pub(super) async fn rests_for(&self, what: Rest) -> Option<Duration> {
+        let mut left = Duration::ZERO;
+        for what in [what, Rest::Everything] {
+            if let Some(until) = self.rests.get(&what).await {
+                left = left.max(until.saturating_duration_since(Instant::now()));
+            }
+        }
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+fn lock(pending: &Pending) -> MutexGuard<'_, HashMap<Snowflake, watch::Receiver<()>>> {
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Snowflake = Snowflake(1);
+
+    #[tokio::test]
+    async fn an_answer_waits_for_the_acknowledgement_of_its_interaction() {
+        let sending = Arc::new(Sending::default());
+        // Another process's, or long ago.
+        sending.acknowledged(ONE).await;
+        let acknowledging = sending.acknowledging(ONE);
+        sending.acknowledged(Snowflake(2)).await;
+        let waiting = tokio::spawn({
+            let sending = Arc::clone(&sending);
+            async move { sending.acknowledged(ONE).await }
+        });
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!waiting.is_finished());
+        drop(acknowledging);
+        waiting.await.unwrap();
+        assert!(lock(&sending.pending).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_rest_ends() {
+        let sending = Sending::default();
+        sending.leave_alone(Rest::Typing(ONE), Duration::from_secs(60)).await;
+        assert!(sending.rests_for(Rest::Typing(ONE)).await.is_some());
+        assert_eq!(sending.rests_for(Rest::Threads(ONE)).await, None);
+        sending.leave_alone(Rest::Typing(ONE), Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(sending.rests_for(Rest::Typing(ONE)).await, None);
+        sending.leave_alone(Rest::Everything, Duration::from_secs(60)).await;
+        assert!(sending.rests_for(Rest::Threads(ONE)).await.is_some());
+    }
+}
