@@ -34,7 +34,7 @@ pub const KIND: &str = "discord";
 /// How the kind `discord` is registered.
 pub fn registration() -> Registration {
     Registration {
-        kind: Kind::of::<DiscordConfig>(KIND),
+        kind: Kind::of::<DiscordConfig>(KIND).with_servers(),
         default_scope: Scope::User,
         default_uid_template: "{channel}-{user}",
         parse: config::parse,

@@ -235,13 +235,13 @@ fn sender(message: &Message, rules: &Rules) -> Result<Sender, &'static str> {
         (None, None) => (message.chat.id, message.chat.title.clone(), None),
     };
     Ok(Sender {
-        tenant: None,
         chat: Some(message.chat.id.to_string()),
         thread: topic(message).map(|topic| topic.to_string()),
         user: Some(id.to_string()),
         title: message.chat.title.clone(),
         nickname: nickname.filter(|name| !name.trim().is_empty()),
         lang,
+        ..Sender::default()
     })
 }
 

@@ -143,7 +143,7 @@ impl<F: StoreFactory> World<F> {
     }
 
     pub(crate) async fn accept(&self, event: NewEvent) -> Accepted {
-        let mut accepted = self.store.accept(vec![event], None).await.unwrap();
+        let mut accepted = self.store.accept(vec![event], Vec::new()).await.unwrap();
         assert_eq!(accepted.len(), 1);
         accepted.remove(0)
     }
@@ -233,6 +233,7 @@ macro_rules! store_suite {
             intake::a_note_is_kept_with_its_key
             intake::equal_keys_of_two_channels_are_two_events
             intake::events_and_cursor_are_one_commit
+            intake::cursors_of_a_prefix_are_listed_and_forgotten
             intake::a_contact_is_created_once_and_kept_up_to_date
             intake::a_uid_that_is_taken_is_not_shared
             intake::members_of_a_group_join_a_held_turn

@@ -201,9 +201,9 @@ impl Wire<'_> {
         let message = if compress && text.len() >= WORTH_COMPRESSING {
             let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
             zlib.write_all(text.as_bytes()).unwrap();
-            Message::Binary(zlib.finish().unwrap())
+            Message::Binary(zlib.finish().unwrap().into())
         } else {
-            Message::Text(text)
+            Message::Text(text.into())
         };
         self.socket.send(message).await.is_ok()
     }
@@ -233,7 +233,7 @@ impl Inner {
     }
 
     /// The client says goodbye: with 1000 or 1001 its session is over, with anything else it can be resumed.
-    fn left(&mut self, connection: u64, frame: Option<&CloseFrame<'_>>) {
+    fn left(&mut self, connection: u64, frame: Option<&CloseFrame>) {
         let code = frame.map_or(1005, |frame| frame.code.into());
         let id = self.sockets.links.get(&connection).and_then(|link| link.session.clone());
         if let Some(session) = id.and_then(|id| self.sockets.sessions.get_mut(&id)) {

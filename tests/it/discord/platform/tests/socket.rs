@@ -47,7 +47,7 @@ impl Socket {
     }
 
     async fn say(&mut self, op: u64, data: Value) {
-        self.0.send(Message::Text(json!({ "op": op, "d": data }).to_string())).await.unwrap();
+        self.0.send(Message::text(json!({ "op": op, "d": data }).to_string())).await.unwrap();
     }
 
     async fn next(&mut self) -> Came {
@@ -176,7 +176,7 @@ async fn what_is_missed_is_said_again_after_a_resume() {
     bot.clean();
 }
 
-fn normal() -> tokio_tungstenite::tungstenite::protocol::CloseFrame<'static> {
+fn normal() -> tokio_tungstenite::tungstenite::protocol::CloseFrame {
     tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "".into() }
 }
 
