@@ -139,6 +139,17 @@ texts! {
         "只有管理員可以使用這個指令。";
     /// What someone is told whom the channel's access list does not let in; empty by default, and then nothing is said.
     NotAllowed = "not_allowed", "", "";
+    NotForYou = "not_for_you",
+        "You cannot use this here.",
+        "您無法在這裡使用這個功能。";
+    TryAgain = "try_again",
+        "I cannot take this at the moment. Please try again in a minute.",
+        "我現在無法處理，請一分鐘後再試一次。";
+    CommandAsk = "command_ask", "Ask me something", "向我提問";
+    CommandAskText = "command_ask_text", "Your question", "您的問題";
+    CommandAskImage = "command_ask_image", "A picture to look at", "要看的圖片";
+    CommandHistoryCount = "command_history_count", "How many exchanges", "顯示幾則對話";
+    CommandLangChoice = "command_lang_choice", "The language", "語言";
     /// What is asked of the chatbot when a picture comes without words, if the operator sets it; empty by default.
     ImagePrompt = "image_prompt", "", "";
 }

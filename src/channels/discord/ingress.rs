@@ -3,12 +3,13 @@
 //! [`shards`] which connections this process keeps · [`identity`] who the bot is and what it may
 //! read · [`session`] one connection and what is behind it, again and again · [`intake`] its events, in order, to the store ·
 //! [`kept`] how far that has come · [`catch_up`] what was said meanwhile ([`missed`] in one chat) · [`slash`] the answer that a
-//! slash command needs at once · [`lookup`] what has to be asked for.
+//! slash command needs at once · [`learn`] what is told of channels and roles, [`lookup`] what has to be asked for.
 
 mod catch_up;
 pub(super) mod identity;
 mod intake;
 mod kept;
+mod learn;
 mod lookup;
 mod missed;
 mod session;

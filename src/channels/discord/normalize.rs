@@ -256,6 +256,8 @@ fn sender(scene: &Scene, user: &User, member: Option<&Member>, lang: Option<Lang
         chat: Some(chat.to_string()),
         thread: thread.map(|_| scene.channel.to_string()),
         user: Some(user.id.to_string()),
+        guild: scene.guild.map(|guild| guild.to_string()),
+        roles: member.map(|member| member.roles.iter().map(ToString::to_string).collect()).unwrap_or_default(),
         title: title.map(str::to_owned),
         nickname: name_of(user, member).map(str::to_owned),
         lang,

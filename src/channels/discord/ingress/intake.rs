@@ -10,11 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channels::discord::Discord;
 use crate::channels::discord::gateway::{Dispatch, Shard};
-use crate::channels::discord::ids::{self, Snowflake};
+use crate::channels::discord::ids;
 use crate::channels::discord::ingress::catch_up::CatchUp;
 use crate::channels::discord::ingress::kept::{Chat, Kept};
+use crate::channels::discord::ingress::learn::learn;
 use crate::channels::discord::ingress::slash::Slip;
 use crate::channels::discord::normalize::{self, Heard, Rules};
+use crate::channels::discord::places::Places;
 use crate::channels::discord::wire;
 use crate::contract::inbox::Receipt;
 use crate::contract::store::StoreError;
@@ -117,7 +119,7 @@ impl Intake {
                     self.catch_up.guild_came(&guild);
                 }
             }
-            name => self.channel.places.hear(name, raw),
+            name => learn(&self.channel.places, name, raw),
         }
         self.kept.session = Some(session);
         self.is_newer = true;
@@ -136,7 +138,7 @@ impl Intake {
         &mut self,
         raw: &str,
         seq: u64,
-        judge: fn(&wire::Message, &crate::channels::discord::places::Places, &Rules) -> Heard,
+        judge: fn(&wire::Message, &Places, &Rules) -> Heard,
     ) {
         let Some(message) = self.read::<wire::Message>(raw) else { return };
         self.kept.heard = self.kept.heard.max(Some(message.id));

@@ -43,30 +43,39 @@ impl Discord {
     /// Asks for what is not known of the places that a message names: after a connection that was taken up again Discord does
     /// not tell them. Without an answer the message is judged by what is known.
     pub(super) async fn look_up(&self, message: &Message, rules: &Rules) {
-        for wanted in self.places.missing(message, rules) {
-            let looked = match wanted {
-                Wanted::Channel(id) => self
-                    .look::<Channel>(&format!("channels/{id}"), PATIENCE)
-                    .await
-                    .map(|channel| self.places.learn_channel(&channel)),
-                Wanted::Roles(guild) => self
-                    .look::<Guild>(&format!("guilds/{guild}"), PATIENCE)
-                    .await
-                    .map(|guild| self.places.learn_guild(&guild)),
-            };
-            if let Err(error) = looked {
-                tracing::debug!(channel = %self.context.id, %error, ?wanted, "what a message names is not known");
-                if matches!(error, CallError::Refused { .. }) {
-                    self.places.unknowable(wanted);
-                }
+        // A thread leads to its channel, and that to its category.
+        for _ in 0..4 {
+            let missing = self.places.missing(message, rules);
+            if missing.is_empty() {
+                return;
             }
+            for wanted in missing {
+                self.look_for(wanted).await;
+            }
+        }
+    }
+
+    async fn look_for(&self, wanted: Wanted) {
+        let looked = match wanted {
+            Wanted::Channel(id) => {
+                let looked = self.look::<Channel>(&format!("channels/{id}"), PATIENCE).await;
+                looked.map(|channel| self.places.learn_looked_up(&channel))
+            }
+            Wanted::Roles(guild) => {
+                let looked = self.look::<Guild>(&format!("guilds/{guild}"), PATIENCE).await;
+                looked.map(|found| self.places.learn_roles(guild, &found.roles))
+            }
+        };
+        if let Err(error) = looked {
+            tracing::debug!(channel = %self.context.id, %error, ?wanted, "what a message names is not known");
+            self.places.give_up(wanted);
         }
     }
 
     /// What a message that was read over REST lacks of its author: the name in the server, and the roles.
     pub(super) async fn add_member(&self, message: &mut Message) {
-        let (Some(guild), None) = (message.guild_id, &message.member) else { return };
-        let path = format!("guilds/{guild}/members/{}", message.author.id);
+        let (Some(guild), None, Some(author)) = (message.guild_id, &message.member, &message.author) else { return };
+        let path = format!("guilds/{guild}/members/{}", author.id);
         match self.look::<Member>(&path, PATIENCE).await {
             Ok(member) => message.member = Some(member),
             Err(error) => tracing::debug!(channel = %self.context.id, %error, "an author's name in the server is not known"),

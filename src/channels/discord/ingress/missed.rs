@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::CallError;
-use crate::channels::discord::ids::{self, Snowflake};
+use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::ingress::kept::Chat;
 use crate::channels::discord::normalize::{self, Heard, Rules};
-use crate::channels::discord::wire::{Id, Message};
+use crate::channels::discord::wire::Message;
 use crate::contract::store::StoreError;
+use crate::model::{Incoming, Timestamp};
 
 /// As many messages as Discord gives at once
 /// (<https://docs.discord.com/developers/resources/message#get-channel-messages>).
@@ -21,6 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// So many events are stored at once.
 const BATCH: usize = 50;
+
+/// All that is read of a message before it is known that it was missed.
+#[derive(Deserialize)]
+struct Id {
+    id: Snowflake,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
@@ -60,7 +68,7 @@ pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Sn
     Ok(found + store(channel, &mut events).await?)
 }
 
-async fn store(channel: &Discord, events: &mut Vec<(crate::model::Incoming, Chat)>) -> Result<usize, StoreError> {
+async fn store(channel: &Discord, events: &mut Vec<(Incoming, Chat)>) -> Result<usize, StoreError> {
     let Some((_, last)) = events.last() else { return Ok(0) };
     let cursor = last.cursor(channel.bot);
     let events: Vec<_> = events.drain(..).map(|(event, _)| event).collect();
@@ -101,7 +109,7 @@ async fn history(channel: &Discord, chat: Chat, after: Snowflake) -> Result<Vec<
 
 /// Where to read on from: a little before what was last heard, since chats do not wait for each other; what is read twice is
 /// known. Not from further back than the section allows.
-pub(super) fn start(behind: Snowflake, now: crate::model::Timestamp, catch_up: Duration) -> Snowflake {
+pub(super) fn start(behind: Snowflake, now: Timestamp, catch_up: Duration) -> Snowflake {
     behind.earlier(SLACK).max(Snowflake::at(now).earlier(catch_up))
 }
 
@@ -110,7 +118,6 @@ const SLACK: Duration = Duration::from_secs(2 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
 
     #[test]
     fn reading_begins_a_little_early_and_never_too_far_back() {
@@ -119,9 +126,5 @@ mod tests {
         let day = Duration::from_secs(86_400);
         assert_eq!(start(at(60), now, day), at(180));
         assert_eq!(start(at(90_000), now, day), at(86_400));
-    }
-    #[test]
-    fn ids_are_written_as_the_source_of_a_chat() {
-        assert_eq!(ids::chat_source(Snowflake(1), Snowflake(2)), "discord:1:chat:2");
     }
 }

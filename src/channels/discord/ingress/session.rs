@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::CallError;
-use crate::channels::discord::gateway::{Ended, Gateway, Shard, Timing};
+use crate::channels::discord::gateway::{Ended, Gateway, Shard};
 use crate::channels::discord::ingress::identity::CONTENT_GRANTED;
 use crate::channels::discord::ingress::intake::Intake;
 use crate::channels::discord::ingress::shards::Done;
@@ -74,9 +74,9 @@ pub(super) async fn keep(
         let session = kept.session.clone();
         let (sender, receiver) = mpsc::channel(QUEUE);
         let intake = Intake::new(channel, shard, kept, stop);
-        let (id, timing) = (&channel.context.id, Timing::default());
+        let id = &channel.context.id;
         let gateway = Gateway::new(
-            &channel.config, &channel.api, id, shard, intents, &channel.starts, &channel.links, timing,
+            &channel.config, &channel.api, id, shard, intents, &channel.starts, &channel.links,
         );
         let connection = async {
             let ended = Box::pin(gateway.run(session, &sender, stop)).await;
