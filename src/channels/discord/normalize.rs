@@ -20,10 +20,9 @@ use crate::channels::discord::wire::{Member, Message, User, WRITTEN, flags};
 use crate::config::Id;
 use crate::model::commands::Command;
 use crate::model::inbound::{self, LateEdit, MediaPlace};
-use crate::model::{InboundEvent, Incoming, Lang, MediaKind, MediaRef, Sender, Target, Timestamp};
+use crate::model::{InboundEvent, Incoming, Lang, MediaKind, MediaRef, Sender, Target};
 
 pub(super) use self::address::wanted;
-pub(super) use self::content::MAX_DOWNLOAD;
 pub use self::interaction::{Asked, interaction};
 
 /// What decides whether and how something is taken.
@@ -256,6 +255,8 @@ fn sender(scene: &Scene, user: &User, member: Option<&Member>, lang: Option<Lang
         chat: Some(chat.to_string()),
         thread: thread.map(|_| scene.channel.to_string()),
         user: Some(user.id.to_string()),
+        guild: scene.guild.map(|guild| guild.to_string()),
+        roles: member.map(|member| member.roles.iter().map(ToString::to_string).collect()).unwrap_or_default(),
         title: title.map(str::to_owned),
         nickname: name_of(user, member).map(str::to_owned),
         lang,
