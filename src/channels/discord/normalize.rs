@@ -20,10 +20,9 @@ use crate::channels::discord::wire::{Member, Message, User, WRITTEN, flags};
 use crate::config::Id;
 use crate::model::commands::Command;
 use crate::model::inbound::{self, LateEdit, MediaPlace};
-use crate::model::{InboundEvent, Incoming, Lang, MediaKind, MediaRef, Sender, Target, Timestamp};
+use crate::model::{InboundEvent, Incoming, Lang, MediaKind, MediaRef, Sender, Target};
 
 pub(super) use self::address::wanted;
-pub(super) use self::content::MAX_DOWNLOAD;
 pub use self::interaction::{Asked, interaction};
 
 /// What decides whether and how something is taken.

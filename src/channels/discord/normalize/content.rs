@@ -10,7 +10,7 @@ use crate::model::inbound::{self, MediaPlace};
 use crate::model::{MediaKind, MediaRef};
 
 /// The largest picture that is read, in bytes.
-pub(in crate::channels::discord) const MAX_DOWNLOAD: u64 = 20 << 20;
+const MAX_DOWNLOAD: u64 = 20 << 20;
 
 /// Everything in a message that is not text. Embeds are what Discord adds to links.
 pub(super) fn media(message: &Message, rules: &Rules) -> Vec<MediaRef> {

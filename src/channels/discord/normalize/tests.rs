@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -41,7 +43,8 @@ fn rules(more: Value) -> Rules {
     Rules::new(&config, BOT)
 }
 
-fn places() -> Places {
+/// The server as it was told of.
+static PLACES: LazyLock<Places> = LazyLock::new(|| {
     let places = Places::new(BOT);
     places.learn_guild(&read(&json!({
         "id": GUILD, "name": "Tea house",
@@ -62,7 +65,7 @@ fn places() -> Places {
         ],
     })));
     places
-}
+});
 
 fn bot() -> Value {
     json!({ "id": BOT.to_string(), "username": "CaiBot", "discriminator": "1234", "avatar": null, "bot": true })
@@ -103,7 +106,7 @@ fn calling(words: &str) -> Value {
 }
 
 fn heard_with(update: &Value, more: Value) -> Heard {
-    message(&read(update), &places(), &rules(more))
+    message(&read(update), &PLACES, &rules(more))
 }
 
 fn incoming_with(update: &Value, more: Value) -> Incoming {

@@ -9,7 +9,10 @@ fn a_direct_message() {
     let sender = &told.sender;
     assert_eq!((sender.chat.as_deref(), sender.thread.as_deref()), (Some(DM), None));
     assert_eq!((sender.user.as_deref(), sender.nickname.as_deref()), (Some("80351110224678912"), Some("Ann")));
-    assert_eq!((sender.title.as_deref(), sender.lang), (None, None));
+    assert_eq!(
+        (sender.title.as_deref(), sender.lang, sender.guild.as_deref(), &*sender.roles),
+        (None, None, None, &[][..])
+    );
     assert_eq!(told.target, Target::of(DM));
     assert_eq!(*said(&told), Message::text("hi"), "no reply is needed where nobody writes in between");
     assert_eq!(
@@ -41,6 +44,7 @@ fn in_a_server_the_bot_must_be_named() {
     let told = incoming(&calling("@@ hi"));
     assert_eq!((told.sender.chat.as_deref(), told.sender.title.as_deref()), (Some(TEA), Some("tea")));
     assert_eq!(told.sender.nickname.as_deref(), Some("Ann Lee"));
+    assert_eq!((told.sender.guild.as_deref(), &*told.sender.roles), (Some(GUILD), &[GUESTS.to_owned()][..]));
     assert_eq!(told.target, Target::of(TEA));
 }
 
@@ -212,7 +216,7 @@ fn edits() {
         update["edited_timestamp"] = at;
         update
     };
-    let heard = |update: &Value, more: Value| edited(&read(update), &places(), &rules(more));
+    let heard = |update: &Value, more: Value| edited(&read(update), &PLACES, &rules(more));
     let of = |update: &Value, more: Value| match heard(update, more) {
         Heard::Event(incoming) => *incoming,
         Heard::Nothing(reason) => panic!("{reason}"),

@@ -28,7 +28,7 @@ fn direct_slash(name: &str, options: Value) -> Value {
 }
 
 fn heard_with(used: &Value, more: Value) -> Result<Asked, &'static str> {
-    interaction(&read(used), &places(), &rules(more))
+    interaction(&read(used), &PLACES, &rules(more))
 }
 
 fn asked(used: &Value) -> Asked {
@@ -48,6 +48,7 @@ fn a_question() {
         (Some(TEA), Some("tea"), Some(Lang::ZhTw))
     );
     assert_eq!((sender.user.as_deref(), sender.nickname.as_deref()), (Some("80351110224678912"), Some("Ann Lee")));
+    assert_eq!((sender.guild.as_deref(), &*sender.roles), (Some(GUILD), &[GUESTS.to_owned()][..]));
     assert_eq!(told.target, ids::public_answer(used.id, used.token.clone(), Snowflake(TEA.parse().unwrap())));
 }
 
