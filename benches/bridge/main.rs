@@ -71,7 +71,8 @@ async fn measure(arguments: &[String]) -> Result<()> {
     if !concurrency.is_empty() {
         plan.concurrency = concurrency;
     }
-    let wants = |part: &str| has(part) || !["rates", "many", "start", "telegram", "discord"].iter().any(|other| has(other));
+    let wants =
+        |part: &str| has(part) || !["rates", "many", "start", "telegram", "discord"].iter().any(|other| has(other));
     let began = Instant::now();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{cores} cores; the bridge, the floor, the stub and the load generator share them\n");

@@ -145,7 +145,10 @@ impl Server {
                 r#"{{"url":"{gateway}","shards":1,"session_start_limit":{{"total":1000,"remaining":1000,"reset_after":86400000,"max_concurrency":1}}}}"#
             ),
             "applications/@me" => r#"{"id":"42","name":"cai","flags":262144}"#.to_owned(),
-            "users/@me" => r#"{"id":"42","username":"cai","discriminator":"0","global_name":null,"avatar":null,"bot":true}"#.to_owned(),
+            "users/@me" => {
+                r#"{"id":"42","username":"cai","discriminator":"0","global_name":null,"avatar":null,"bot":true}"#
+                    .to_owned()
+            }
             _ => "[]".to_owned(),
         }
     }

@@ -30,7 +30,7 @@ use crate::contract::store::OutboxRow;
 use crate::model::inbound::MediaPlace;
 use crate::model::{Capabilities, MediaRef, OutboundAction, Rendered, Target};
 
-pub(super) use memory::Sending;
+pub(super) use memory::{Acknowledging, Sending};
 
 /// For how long typing is not shown where Discord refuses it: what is refused is counted.
 const TYPING_REFUSED: Duration = Duration::from_secs(5 * 60);

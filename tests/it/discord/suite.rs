@@ -89,13 +89,13 @@ impl Platform for Discord {
     }
 
     fn shows(&self, chat: Chat, picture: &[u8], caption: &str, _album: Option<&str>) -> String {
-        let file = self.platform.keeps("picture.png", "image/png", picture);
+        let file = self.platform.keeps(self.channel(chat), "picture.png", "image/png", picture.to_vec());
         let draft = self.draft(chat).attachment(file);
         self.sends(if caption.is_empty() { draft } else { draft.text(caption) }, true)
     }
 
     fn speaks(&self, chat: Chat) {
-        let voice = self.platform.keeps("voice-message.ogg", "audio/ogg", &picture(image::ImageFormat::Png));
+        let voice = self.platform.keeps(self.channel(chat), "voice-message.ogg", "audio/ogg", picture(image::ImageFormat::Png));
         self.sends(self.draft(chat).attachment(voice).with("flags", (1 << 13).into()), true);
     }
 
@@ -120,7 +120,7 @@ impl Platform for Discord {
     }
 
     fn links_expire(&self, times: u32) {
-        self.platform.links_expire(times);
+        self.platform.fails("cdn", None, platform::Fault::Answer(404, "This content is no longer available."), times);
     }
 
     fn sent(&self, chat: Chat) -> Vec<Sent> {
@@ -165,7 +165,11 @@ impl Platform for Discord {
     }
 
     fn refuses_token(&self, refused: bool) {
-        self.platform.set_token(if refused { "MTEwMDAwMDAwMDAwMDAwMDAwMQ.GfAkE_.another-token-0123456789" } else { TOKEN });
+        self.platform.set_token(if refused {
+            "MTEwMDAwMDAwMDAwMDAwMDAwMQ.GfAkE_.another-token-0123456789"
+        } else {
+            TOKEN
+        });
     }
 
     fn typing(&self, chat: Chat) -> usize {

@@ -37,7 +37,9 @@ pub(in crate::channels::discord) async fn probe(channel: &Discord) -> Vec<Findin
     };
     let mut findings = vec![Finding::ok(format!("Discord accepts the token: {}, id {}", me.username, me.id))];
     match channel.api.ask::<Application>(Call::get("applications/@me")).await {
-        Ok(application) => findings.extend([content(channel, &application.body), invitation(channel, &application.body)]),
+        Ok(application) => {
+            findings.extend([content(channel, &application.body), invitation(channel, &application.body)])
+        }
         Err(error) => findings.push(unreachable(channel, &error)),
     }
     match channel.api.ask::<Gateway>(Call::get("gateway/bot")).await {
@@ -82,7 +84,10 @@ fn gateway_of(channel: &Discord, gateway: &Gateway) -> Finding {
     };
     if remaining == 0 {
         return Finding::wrong(
-            format!("the gateway can be reached, but no connection may be begun before {} min", reset_after / 60_000 + 1),
+            format!(
+                "the gateway can be reached, but no connection may be begun before {} min",
+                reset_after / 60_000 + 1
+            ),
             "something has begun too many sessions today: is the token in use elsewhere?",
         );
     }

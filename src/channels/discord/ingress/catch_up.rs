@@ -174,5 +174,6 @@ async fn read(channel: &Discord, rules: &Rules, chat: Chat, from: Snowflake) {
             "failed"
         }
     };
-    metrics::counter!("bridge_discord_catch_up_total", "channel" => id.as_str().to_owned(), "result" => result).increment(1);
+    metrics::counter!("bridge_discord_catch_up_total", "channel" => id.as_str().to_owned(), "result" => result)
+        .increment(1);
 }

@@ -134,12 +134,7 @@ impl Intake {
         read
     }
 
-    async fn message(
-        &mut self,
-        raw: &str,
-        seq: u64,
-        judge: fn(&wire::Message, &Places, &Rules) -> Heard,
-    ) {
+    async fn message(&mut self, raw: &str, seq: u64, judge: fn(&wire::Message, &Places, &Rules) -> Heard) {
         let Some(message) = self.read::<wire::Message>(raw) else { return };
         self.kept.heard = self.kept.heard.max(Some(message.id));
         self.channel.look_up(&message, &self.rules).await;
@@ -169,7 +164,7 @@ impl Intake {
                 return;
             }
         };
-        let slip = Slip::of(&asked);
+        let slip = Slip::of(&asked, &self.channel);
         let sender = &asked.incoming.sender;
         if !self.channel.context.inbox.lets_in(sender) {
             self.channel.pass_over("not_allowed");

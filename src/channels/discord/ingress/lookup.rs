@@ -78,7 +78,9 @@ impl Discord {
         let path = format!("guilds/{guild}/members/{}", author.id);
         match self.look::<Member>(&path, PATIENCE).await {
             Ok(member) => message.member = Some(member),
-            Err(error) => tracing::debug!(channel = %self.context.id, %error, "an author's name in the server is not known"),
+            Err(error) => {
+                tracing::debug!(channel = %self.context.id, %error, "an author's name in the server is not known")
+            }
         }
     }
 }

@@ -34,11 +34,7 @@ pub(super) async fn recommended(channel: &Discord, stop: &CancellationToken) -> 
 }
 
 /// Keeps a shard connected, and what it hears stored.
-pub(super) async fn keep(
-    channel: &Arc<Discord>,
-    shard: Shard,
-    stop: &CancellationToken,
-) -> Result<Done, String> {
+pub(super) async fn keep(channel: &Arc<Discord>, shard: Shard, stop: &CancellationToken) -> Result<Done, String> {
     let mut trouble = Trouble::new(channel, stop);
     let mut is_refused = false;
     while !stop.is_cancelled() {
@@ -75,9 +71,7 @@ pub(super) async fn keep(
         let (sender, receiver) = mpsc::channel(QUEUE);
         let intake = Intake::new(channel, shard, kept, stop);
         let id = &channel.context.id;
-        let gateway = Gateway::new(
-            &channel.config, &channel.api, id, shard, intents, &channel.starts, &channel.links,
-        );
+        let gateway = Gateway::new(&channel.config, &channel.api, id, shard, intents, &channel.starts, &channel.links);
         let connection = async {
             let ended = Box::pin(gateway.run(session, &sender, stop)).await;
             drop(sender);

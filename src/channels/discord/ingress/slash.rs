@@ -14,30 +14,38 @@ use crate::channels::discord::Discord;
 use crate::channels::discord::api::{Call, CallError};
 use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::normalize::Asked;
+use crate::channels::discord::send::Acknowledging;
 use crate::channels::discord::wire::Interaction;
 use crate::model::texts::Text;
 use crate::model::turn::{Outcome, Reason};
 use crate::model::{Lang, TurnId};
 
 /// What a command is answered with.
-#[derive(Clone, Debug)]
 pub(super) struct Slip {
     id: Snowflake,
     token: String,
     /// Whether only its user sees the answer.
     private: bool,
     lang: Option<Lang>,
+    /// While there is one, answers wait.
+    acknowledging: Option<Acknowledging>,
 }
 
 impl Slip {
-    pub(super) fn of(asked: &Asked) -> Self {
-        Self { id: asked.id, token: asked.token.clone(), private: asked.private, lang: asked.incoming.sender.lang }
+    pub(super) fn of(asked: &Asked, channel: &Discord) -> Self {
+        Self {
+            id: asked.id,
+            token: asked.token.clone(),
+            private: asked.private,
+            lang: asked.incoming.sender.lang,
+            acknowledging: Some(channel.sending.acknowledging(asked.id)),
+        }
     }
 
     /// Of a command that is none of ours.
     pub(super) fn of_unknown(used: &Interaction) -> Self {
         let lang = used.locale.as_deref().and_then(Lang::from_tag);
-        Self { id: used.id, token: used.token.clone(), private: true, lang }
+        Self { id: used.id, token: used.token.clone(), private: true, lang, acknowledging: None }
     }
 }
 
@@ -46,10 +54,11 @@ const AGAIN: Duration = Duration::from_millis(300);
 
 impl Discord {
     /// The command is stored: its user sees that the bot thinks, and sees the end of it when there is no answer.
-    pub(super) fn follow(self: &Arc<Self>, asked: Slip, turn: TurnId) {
+    pub(super) fn follow(self: &Arc<Self>, mut asked: Slip, turn: TurnId) {
         let channel = Arc::clone(self);
         tokio::spawn(async move {
             channel.defer(&asked).await;
+            drop(asked.acknowledging.take());
             let ended = channel.context.store.watch(turn);
             let view = tokio::select! {
                 () = channel.context.stop.cancelled() => return,
