@@ -3,3 +3,4 @@
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
 mod render;
+mod sending;
