@@ -41,7 +41,7 @@ async fn a_chat_that_is_closed_is_named_with_what_to_do() {
 
 #[tokio::test]
 async fn only_a_call_that_may_have_arrived_is_in_doubt() {
-    let desk = Desk::with(json!({ "timeout": "500ms" })).await;
+    let desk = Desk::with(json!({ "timeout": "2s" })).await;
     for (n, fault) in [
         Fault::Reset,
         Fault::ProcessedThenReset,
