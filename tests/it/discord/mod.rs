@@ -5,6 +5,7 @@ mod answers;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
 mod render;
+mod sending;
 mod serenity;
 mod setting;
 mod suite;

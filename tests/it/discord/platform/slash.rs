@@ -164,6 +164,11 @@ impl Platform {
         number
     }
 
+    /// The token by which an interaction is answered.
+    pub(crate) fn token(&self, interaction: u64) -> String {
+        self.lock().interactions[&interaction].token.clone()
+    }
+
     /// What the person who used a command sees as answers now, public or not, first first; a deferred one is `…`.
     pub(crate) fn answers(&self, interaction: u64) -> Vec<String> {
         let inner = self.lock();
