@@ -142,7 +142,6 @@ pub struct Gateway<'a> {
 
 impl<'a> Gateway<'a> {
     /// `intents`: the bits of an IDENTIFY (<https://docs.discord.com/developers/events/gateway#list-of-intents>).
-    #[expect(clippy::too_many_arguments, reason = "each is one thing of its own, given once")]
     pub fn new(
         config: &'a DiscordConfig,
         api: &'a Api,
@@ -151,10 +150,9 @@ impl<'a> Gateway<'a> {
         intents: u64,
         starts: &'a Starts,
         links: &'a Links,
-        timing: Timing,
     ) -> Self {
         let way = Way::new(config.proxy.as_ref());
-        Self { config, api, channel, shard, intents, starts, links, timing, way }
+        Self { config, api, channel, shard, intents, starts, links, timing: starts.timing, way }
     }
 
     /// Hands every event over to `out`, in order, until `stop` or something final. Takes `session` up again if Discord still

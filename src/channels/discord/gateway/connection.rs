@@ -45,7 +45,9 @@ impl Connection<'_> {
             }
             (turn, _) => {
                 // Counted before it leaves: whether it arrived cannot be known if that fails.
-                turn.into_iter().for_each(Turn::taken);
+                if let Some(turn) = turn {
+                    turn.taken();
+                }
                 self.socket.send(frames::identify(gateway.token(), gateway.intents, gateway.shard)).await
             }
         }
@@ -53,7 +55,11 @@ impl Connection<'_> {
 
     /// Hands over what comes, until the end.
     pub(super) async fn serve(mut self, out: &mpsc::Sender<Dispatch>, stop: &CancellationToken) -> End {
-        let end = self.until_end(out, stop).await;
+        let end = tokio::select! {
+            end = self.until_end(out, stop) => end,
+            // A message that does not leave must not hold a stop up.
+            () = overdue(stop) => End::Final(Ended::Stopped),
+        };
         self.socket.close().await;
         end
     }
@@ -184,6 +190,11 @@ impl Connection<'_> {
         self.gateway.odd();
         None
     }
+}
+
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
 }
 
 const BEHIND: &str = "more came in than could be stored; Discord keeps the rest";

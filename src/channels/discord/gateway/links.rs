@@ -48,7 +48,9 @@ impl Links {
     }
 
     pub(super) fn ends(&self, shard: u16) {
-        self.lock().shards.remove(&shard);
+        let mut inner = self.lock();
+        inner.shards.remove(&shard);
+        self.report(&inner);
     }
 
     /// The shard has its session.
@@ -116,6 +118,7 @@ mod tests {
         links.up(0);
         assert_eq!(state.state(), ChannelState::Reconnecting { why: "shard 1: no answer".to_owned() });
         links.ends(1);
+        assert_eq!(state.state(), ChannelState::Connected);
         links.down(0, "no answer");
         assert_eq!(state.state(), ChannelState::Reconnecting { why: "no answer".to_owned() });
         let less = ChannelState::Paused { why: "half deaf".to_owned() };

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -66,7 +67,7 @@ impl Way {
         if !matches!(proxy.uri().scheme_str(), Some("http" | "https")) {
             return Err(format!("the proxy at {at} is no HTTP proxy; others are not supported"));
         }
-        let connector = tower::service_fn(|uri: Uri| async move { reach(&uri).await.map(TokioIo::new) });
+        let connector = tower::service_fn(reach_for_tunnel);
         let mut tunnel = Tunnel::new(proxy.uri().clone(), connector);
         if let Some(credentials) = proxy.basic_auth() {
             tunnel = tunnel.with_auth(credentials.clone());
@@ -81,6 +82,11 @@ impl Way {
 fn is_here(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Boxed, as the compiler cannot see otherwise that it may move between threads.
+fn reach_for_tunnel(uri: Uri) -> BoxFuture<'static, io::Result<TokioIo<Pipe>>> {
+    Box::pin(async move { reach(&uri).await.map(TokioIo::new) })
 }
 
 /// Straight to an `http` or `https` address.
