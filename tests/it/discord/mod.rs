@@ -1,7 +1,8 @@
 //! The Discord channel, from Discord's event to Discord's receipt. [`platform`] is the Discord that it talks to: REST and a
 //! gateway.
 
-mod answers;
+/// The socket, from the bridge's side.
+mod gateway;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
 mod render;

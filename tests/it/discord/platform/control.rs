@@ -60,6 +60,13 @@ impl Platform {
         self.order(|| Order::Say(json!({ "op": 1, "s": null, "t": null, "d": null })));
     }
 
+    /// Every client is told what makes no sense: opcodes that there are not, events without a name.
+    pub(crate) fn babbles(&self) {
+        for nonsense in [json!([]), json!({ "op": 99, "d": {} }), json!({ "op": "0" }), json!({ "op": 0, "s": 1 })] {
+            self.order(|| Order::Say(nonsense.clone()));
+        }
+    }
+
     /// No session that there was can be resumed; an open connection of one hears nothing more.
     pub(crate) fn forgets_sessions(&self) {
         for session in self.lock().sockets.sessions.values_mut() {
