@@ -1,7 +1,7 @@
 //! The Discord channel, from Discord's event to Discord's receipt. [`platform`] is the Discord that it talks to: REST and a
 //! gateway.
 
-/// The socket, from the bridge's side.
+mod answers;
 mod gateway;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;

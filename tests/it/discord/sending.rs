@@ -164,7 +164,7 @@ fn build(keys: Value, store: &Arc<dyn Store>, clock: &Clock) -> (Arc<dyn Channel
         max_pending: 20,
         overflow: capabilities.overflow,
         rate: None,
-        access: Access::new(&config::Access::default()),
+        access: Access::new(&config::Access::default(), true),
         tells_not_allowed: false,
     };
     let (state, _) = StateReporter::new();

@@ -95,7 +95,8 @@ impl Platform for Discord {
     }
 
     fn speaks(&self, chat: Chat) {
-        let voice = self.platform.keeps(self.channel(chat), "voice-message.ogg", "audio/ogg", picture(image::ImageFormat::Png));
+        let voice =
+            self.platform.keeps(self.channel(chat), "voice-message.ogg", "audio/ogg", picture(image::ImageFormat::Png));
         self.sends(self.draft(chat).attachment(voice).with("flags", (1 << 13).into()), true);
     }
 
