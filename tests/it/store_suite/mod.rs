@@ -313,6 +313,7 @@ macro_rules! store_suite {
             upkeep::a_closed_store_says_so
             watch::it_resolves_whenever_it_was_asked
             watch::every_waiter_is_told
+            watch::an_end_without_a_word_has_no_replies
             watch::one_that_goes_away_is_forgotten
             watch::a_turn_dropped_by_another_process_resolves
             watch::the_journal_tells_of_news
