@@ -191,7 +191,7 @@ fn leave(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact) 
     let event = &prepared.event;
     end(tx, channel, prepared, contact, Reason::NoAnswerNeeded)?;
     let target = Arc::clone(&event.incoming.target.key);
-    gone::leave(tx, channel, &target, Reason::TargetGone.as_str())?;
+    gone::leave(tx, channel, &target, gone::word_of(&event.incoming.event))?;
     Ok(Accepted::Left { turn: event.turn, target })
 }
 

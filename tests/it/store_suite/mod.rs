@@ -285,6 +285,8 @@ macro_rules! store_suite {
             spoken::pull_announcements_are_read_from_the_journal
             standing::who_is_not_let_in_is_known_by_the_key_alone
             standing::whoever_shuts_the_bot_out_ends_what_waits
+            standing::what_ends_with_its_target_is_listed_with_the_words_for_it
+            standing::what_ended_with_its_target_gets_a_new_start
             standing::what_is_committed_for_a_target_that_is_gone_ends_at_once
             standing::a_target_that_is_heard_from_is_there_again
             standing::a_chat_that_moves_takes_everything_along
@@ -311,6 +313,7 @@ macro_rules! store_suite {
             upkeep::a_closed_store_says_so
             watch::it_resolves_whenever_it_was_asked
             watch::every_waiter_is_told
+            watch::an_end_without_a_word_has_no_replies
             watch::one_that_goes_away_is_forgotten
             watch::a_turn_dropped_by_another_process_resolves
             watch::the_journal_tells_of_news
