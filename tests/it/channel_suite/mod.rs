@@ -114,8 +114,9 @@ pub(crate) trait Platform: Sized {
     /// Adds the channel: quick (albums are held for 300 ms, calls given up after a second or two) and unpaced.
     fn configure(&self, setup: Setup, id: &str) -> Setup;
 
-    /// The bridge has started, and listens there: where a webhook is to reach it, whatever it was told.
-    fn bridge_is_at(&self, url: &str);
+    /// The bridge has started, and listens there: where a webhook is to reach it, whatever it was told. Returns once it hears
+    /// what people write; what a platform keeps for it meanwhile need not be waited for.
+    async fn bridge_is_at(&self, url: &str);
 
     /// Somebody writes; in the group, to other people. Answers the message's name.
     fn says(&self, chat: Chat, text: &str) -> String;

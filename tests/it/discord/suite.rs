@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::platform::{self, BAD_GATEWAY, Draft, Slash, TOKEN, deny};
 use super::{GUILD, ROOM, at_bot};
 use crate::channel_suite::{Chat, Fault, Need, On, Platform, Sent, channel_suite};
-use crate::support::{Setup, picture};
+use crate::support::{Setup, picture, until};
 
 struct Discord {
     platform: platform::Platform,
@@ -15,6 +15,8 @@ struct Discord {
     written: Mutex<Vec<u64>>,
     /// How many histories are to be read before everything has been told again, and since when they all are.
     histories: Mutex<(usize, Option<Instant>)>,
+    /// How often the bridge had logged in when it was last waited for.
+    logins: Mutex<usize>,
 }
 
 fn user(n: u8) -> u64 {
@@ -59,14 +61,20 @@ impl Platform for Discord {
             platform.user(user(n), &format!("Person {n}"));
             platform.member(GUILD, user(n), &[], None);
         }
-        Self { platform, written: Mutex::default(), histories: Mutex::default() }
+        Self { platform, written: Mutex::default(), histories: Mutex::default(), logins: Mutex::default() }
     }
 
     fn configure(&self, setup: Setup, id: &str) -> Setup {
         super::keys(id, &self.platform).iter().fold(setup, |setup, (key, value)| setup.set(key, value))
     }
 
-    fn bridge_is_at(&self, _url: &str) {}
+    /// What nobody listens to is told to nobody.
+    async fn bridge_is_at(&self, _url: &str) {
+        let before = *self.logins.lock().unwrap();
+        let logins = || self.platform.identifies() + self.platform.resumes();
+        until("the bridge listens", async || logins() > before && self.platform.connected() == 1).await;
+        *self.logins.lock().unwrap() = logins();
+    }
 
     /// Words with a slash are given as commands, as Discord has them.
     fn says(&self, chat: Chat, text: &str) -> String {
