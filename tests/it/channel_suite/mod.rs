@@ -51,6 +51,8 @@ pub(crate) enum Need {
     BotLimits,
     /// A chat can shut the bot out.
     Gone,
+    /// A send that is repeated arrives twice: it knows none again.
+    Doubles,
 }
 
 /// What goes wrong with a send.
@@ -210,7 +212,7 @@ macro_rules! channel_suite {
             refusals::a_chat_that_is_gone_is_left_alone_until_it_is_heard_again [Gone]
             refusals::a_refused_token_pauses_the_channel_and_buries_nothing []
             doubt::a_send_in_doubt_is_repeated_once_and_counted []
-            doubt::at_will_it_is_set_aside_and_the_rest_goes_on []
+            doubt::at_will_it_is_set_aside_and_the_rest_goes_on [Doubles]
             notices::typing_is_shown_while_somebody_waits [Typing]
             crash::a_backlog_is_answered_once_and_in_order []
             crash::what_is_answered_and_not_sent_is_sent_once []

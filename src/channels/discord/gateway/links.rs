@@ -1,6 +1,7 @@
 //! The state of a channel that is made of several connections.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use crate::contract::channel::{ChannelState, StateReporter};
 /// are. Shared by them.
 pub struct Links {
     state: StateReporter,
+    /// Whether a call was refused for its token. A connection that lives does not notice.
+    refused: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -33,7 +36,11 @@ const PATIENCE: f64 = 2.5;
 
 impl Links {
     pub fn new(state: StateReporter) -> Self {
-        Self { state, inner: Mutex::new(Inner { shards: BTreeMap::new(), well: ChannelState::Connected }) }
+        Self {
+            state,
+            refused: AtomicBool::new(false),
+            inner: Mutex::new(Inner { shards: BTreeMap::new(), well: ChannelState::Connected }),
+        }
     }
 
     /// From now on this is reported while all shards are connected: a channel may hear less than it could.
@@ -41,6 +48,19 @@ impl Links {
         let mut inner = self.lock();
         inner.well = state;
         self.report(&inner);
+    }
+
+    /// A call was refused for its token.
+    pub fn refused(&self, hint: String) {
+        self.refused.store(true, Ordering::Relaxed);
+        self.state.set(ChannelState::BadCredentials { hint });
+    }
+
+    /// A call was taken: if the token was refused before, it is no more.
+    pub fn accepted(&self) {
+        if self.refused.load(Ordering::Relaxed) && self.refused.swap(false, Ordering::Relaxed) {
+            self.report(&self.lock());
+        }
     }
 
     pub(super) fn starts(&self, shard: u16) {
@@ -55,6 +75,7 @@ impl Links {
 
     /// The shard has its session.
     pub(super) fn up(&self, shard: u16) {
+        self.refused.store(false, Ordering::Relaxed);
         let mut inner = self.lock();
         let link = inner.shards.entry(shard).or_default();
         (link.up, link.why) = (true, None);
@@ -85,6 +106,9 @@ impl Links {
     }
 
     fn report(&self, inner: &Inner) {
+        if self.refused.load(Ordering::Relaxed) {
+            return;
+        }
         let several = inner.shards.len() > 1;
         let down = inner.shards.iter().find_map(|(shard, link)| Some((shard, link.why.as_ref()?)));
         if let Some((shard, why)) = down {
@@ -127,6 +151,19 @@ mod tests {
         links.up(0);
         assert_eq!(state.state(), less);
         links.well(ChannelState::Connected);
+        assert_eq!(state.state(), ChannelState::Connected);
+    }
+
+    #[test]
+    fn a_refused_token_is_told_until_a_call_is_taken() {
+        let (state, _receiver) = StateReporter::new();
+        let links = Links::new(state.clone());
+        links.starts(0);
+        links.up(0);
+        links.refused("no".to_owned());
+        links.well(ChannelState::Connected);
+        assert_eq!(state.state(), ChannelState::BadCredentials { hint: "no".to_owned() });
+        links.accepted();
         assert_eq!(state.state(), ChannelState::Connected);
     }
 
