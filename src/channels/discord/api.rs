@@ -1,8 +1,8 @@
 //! Calls of Discord's REST API (v10) over a client of our own, which keeps what the pipeline decides by: the status, Discord's
 //! own code, `retry_after` and its scope, the limits told with every answer, and whether a call that failed can have arrived.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -130,6 +130,8 @@ pub struct Api {
     proxy: Option<Secret>,
     timeout: Duration,
     client: OnceLock<Client>,
+    /// Until when Discord wants no call at all.
+    rests: Mutex<Option<Instant>>,
 }
 
 impl Api {
@@ -140,6 +142,7 @@ impl Api {
             proxy: config.proxy.clone(),
             timeout: *config.timeout,
             client: OnceLock::new(),
+            rests: Mutex::new(None),
         }
     }
 
@@ -201,12 +204,23 @@ impl Api {
         piece.map_err(|error| self.lost(error))
     }
 
+    /// The global limit is everybody's: whoever calls while it holds is told so here, and Discord is left alone.
+    fn rest(&self) -> Result<(), CallError> {
+        let until = *self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
+        if left.is_zero() {
+            return Ok(());
+        }
+        Err(CallError::Limited { retry_after: left, scope: LimitScope::Global })
+    }
+
     fn request(&self, call: &Call<'_>) -> Result<RequestBuilder, CallError> {
         let url = format!("{}{}", self.base, call.path);
         let request = self.client()?.request(call.method.clone(), url).timeout(self.timeout);
         if call.anonymous {
             return Ok(request);
         }
+        self.rest()?;
         let header = HeaderValue::from_str(&format!("Bot {}", self.token.expose()));
         let mut header = header.map_err(|_| CallError::Connect("the token is no text for a header".to_owned()))?;
         header.set_sensitive(true);
@@ -248,7 +262,11 @@ impl Api {
                 // Not from Discord's API itself: the address is locked out.
                 None => LimitScope::Global,
             };
-            return CallError::Limited { retry_after: seconds_of(seconds), scope };
+            let retry_after = seconds_of(seconds);
+            if scope == LimitScope::Global {
+                *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + retry_after);
+            }
+            return CallError::Limited { retry_after, scope };
         }
         match parsed {
             Ok(body) => {

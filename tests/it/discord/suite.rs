@@ -58,6 +58,7 @@ impl Platform for Discord {
 
     async fn start() -> Self {
         let platform = super::platform().await;
+        platform.beats(Duration::from_millis(600));
         for n in 0..32 {
             platform.user(user(n), &format!("Person {n}"));
             platform.member(GUILD, user(n), &[], None);
@@ -122,6 +123,11 @@ impl Platform for Discord {
     }
 
     fn acknowledged_all(&self) -> bool {
+        // A heartbeat says how far the bridge has heard.
+        let told = self.platform.told();
+        if self.platform.heartbeats().last().is_none_or(|beat| beat.seq.unwrap_or(0) < told) {
+            return false;
+        }
         let mut histories = self.histories.lock().unwrap();
         let all = self.platform.attempts("history").len() >= histories.0;
         let since = all.then(|| *histories.1.get_or_insert_with(Instant::now));

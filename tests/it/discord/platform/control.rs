@@ -15,6 +15,13 @@ impl Platform {
         self.lock().sockets.heartbeat_interval = interval;
     }
 
+    /// The number of the last event that a living session was told, or will be told once it listens.
+    pub(crate) fn told(&self) -> u64 {
+        let inner = self.lock();
+        let living = inner.sockets.sessions.values().filter(|session| !session.over);
+        living.map(|session| session.log.len() as u64).max().unwrap_or(0)
+    }
+
     /// Gives every connection something to do, after what it still has to say.
     fn order(&self, order: impl Fn() -> Order) {
         let mut inner = self.lock();
