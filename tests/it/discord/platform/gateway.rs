@@ -218,6 +218,11 @@ impl Wire<'_> {
 }
 
 impl Inner {
+    /// The gateway takes it with the prefix of the API, too: so serenity sends it.
+    fn is_token(&self, given: &Value) -> bool {
+        given.as_str().is_some_and(|given| given.strip_prefix("Bot ").unwrap_or(given) == self.token)
+    }
+
     fn check_query(&mut self, query: &str) {
         let mut version = None;
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -302,7 +307,7 @@ impl Inner {
             at: Instant::now(),
         };
         let (login, sockets) = (login, &self.sockets);
-        let closed = if data["token"] != self.token {
+        let closed = if !self.is_token(&data["token"]) {
             Some(closing::AUTHENTICATION_FAILED)
         } else if data["properties"]["os"].as_str().is_none() {
             Some(closing::DECODE_ERROR)
@@ -351,6 +356,7 @@ impl Inner {
     fn resume(&mut self, connection: u64, data: &Value) -> Next {
         let id = data["session_id"].as_str().unwrap_or_default().to_owned();
         let seq = usize::try_from(data["seq"].as_u64().unwrap_or(0)).unwrap();
+        let is_token = self.is_token(&data["token"]);
         let found = self.sockets.sessions.get_mut(&id).filter(|session| !session.over);
         let (shard, heard) = found.as_ref().map_or(((0, 1), 0), |session| (session.shard, session.intents));
         let mut login = Login {
@@ -362,7 +368,7 @@ impl Inner {
             at: Instant::now(),
         };
         let next = match found {
-            _ if data["token"] != self.token => Next::Close(closing::AUTHENTICATION_FAILED),
+            _ if !is_token => Next::Close(closing::AUTHENTICATION_FAILED),
             None => Next::Say(invalid(false)),
             Some(session) if seq > session.log.len() => Next::Close(closing::INVALID_SEQ),
             Some(session) => {
