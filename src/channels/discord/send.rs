@@ -25,7 +25,7 @@ use crate::channels::discord::send::body::Said;
 use crate::channels::discord::send::memory::Rest;
 use crate::channels::discord::send::refused::{Meaning, Step};
 use crate::channels::discord::{Discord, duties, ids, ingress};
-use crate::contract::channel::{Channel, ChannelState, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
+use crate::contract::channel::{Channel, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
 use crate::contract::store::OutboxRow;
 use crate::model::inbound::MediaPlace;
 use crate::model::{Capabilities, MediaRef, OutboundAction, Rendered, Target};
