@@ -100,6 +100,7 @@ impl Unit {
             store: Arc::clone(parts.store),
             state: reporter.clone(),
             clock: parts.clock.clone(),
+            lang: section.language,
             texts: Arc::clone(&parts.texts),
             stop: stop.clone(),
             history: Arc::clone(&parts.history),

@@ -14,7 +14,7 @@ use crate::config::{Kind, Mistake, RawSection};
 use crate::contract::inbox::InboxWriter;
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::{OutboxRow, Store};
-use crate::model::texts::Texts;
+use crate::model::texts::{Lang, Texts};
 use crate::model::{BotName, Capabilities, ChannelId, Clock, MediaRef, OutboundAction, Rendered, Scope, Target};
 
 /// An adapter to one platform. It translates and calls; ordering, retries and storage are the pipeline's.
@@ -297,6 +297,8 @@ pub struct ChannelContext {
     pub clock: Clock,
     /// What the bridge itself says, as configured.
     pub texts: Arc<Texts>,
+    /// The language of whoever has told none.
+    pub lang: Lang,
     /// Cancelled when the channel is to stop.
     pub stop: CancellationToken,
     /// How the history of a contact is read from CaiGunn, for a channel that offers it natively.

@@ -208,7 +208,7 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
         mistakes.push(section.mistake(key, reason).hint(hint.to_owned()));
     };
     if ids::account(config.token.expose()).is_none() {
-        let hint = "copy the whole of it from the page \"Bot\" of the developer portal (\"Reset Token\" shows it once): three \
+        let hint = "copy the whole of it, without \"Bot\" before it, from the page \"Bot\" of the developer portal (\"Reset Token\" shows it once): three \
                     parts with dots between them. The client secret and the public key are something else";
         wrong("token", "is no bot token", hint);
     }

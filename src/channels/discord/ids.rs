@@ -172,6 +172,7 @@ pub(super) fn thread_on(channel: Snowflake, message: Snowflake, name: String) ->
         address: Address::ThreadOn { channel, message, name }.written().into(),
         expires_at: None,
         fallback: Some(channel.to_string().into()),
+        chat: None,
     }
 }
 
@@ -186,17 +187,19 @@ pub(super) fn public_answer(id: Snowflake, token: String, channel: Snowflake) ->
         address: Address::Interaction { id, token }.written().into(),
         expires_at: Some(token_end(id)),
         fallback: Some(channel.to_string().into()),
+        chat: None,
     }
 }
 
 /// What only one person sees: through the interaction while its token lives, as a direct message after. It has an order of its
 /// own.
-pub(super) fn private_answer(id: Snowflake, token: String, user: Snowflake) -> Target {
+pub(super) fn private_answer(id: Snowflake, token: String, user: Snowflake, channel: Snowflake) -> Target {
     Target {
         key: format!("i:{id}").into(),
         address: Address::Interaction { id, token }.written().into(),
         expires_at: Some(token_end(id)),
         fallback: Some(Address::User(user).written().into()),
+        chat: Some(channel.to_string().into()),
     }
 }
 

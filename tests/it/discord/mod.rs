@@ -3,12 +3,17 @@
 
 mod answers;
 mod gateway;
+mod mistakes;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
+mod private;
+mod probe;
+mod registration;
 mod render;
 mod sending;
 mod serenity;
 mod setting;
+mod slash;
 mod suite;
 
 use std::sync::Arc;

@@ -37,24 +37,14 @@ pub(in crate::channels::discord) async fn maintain(channel: &Discord) -> Result<
     let known = store.get(KV, &key).await.map_err(unkept)?.unwrap_or_default();
     let mut registered: Vec<(Place, String)> = known.lines().filter_map(read).collect();
     let before = registered.clone();
-    for place in &wanted {
-        if registered.iter().any(|(known, as_what)| known == place && *as_what == digest) {
-            continue;
-        }
-        if channel.register(place, &commands).await? {
-            registered.retain(|(known, _)| known != place);
-            registered.push((place.clone(), digest.clone()));
-        }
+    let done = channel.bring_about(&wanted, &commands, &digest, &mut registered).await;
+    if registered != before {
+        // What was done is known even if the rest fails: a limit would never be passed by whoever begins anew each time.
+        let lines: Vec<String> =
+            registered.iter().map(|(place, digest)| format!("{} {digest}", place.name())).collect();
+        store.put(KV, &key, &lines.join("\n")).await.map_err(unkept)?;
     }
-    for (place, _) in before.iter().filter(|(place, _)| !wanted.contains(place)) {
-        channel.register(place, &[]).await?;
-        registered.retain(|(known, _)| known != place);
-    }
-    if registered == before {
-        return Ok(());
-    }
-    let lines: Vec<String> = registered.iter().map(|(place, digest)| format!("{} {digest}", place.name())).collect();
-    store.put(KV, &key, &lines.join("\n")).await.map_err(unkept)
+    done
 }
 
 fn unkept(error: StoreError) -> SendError {
@@ -90,6 +80,31 @@ fn read(line: &str) -> Option<(Place, String)> {
 }
 
 impl Discord {
+    /// Registers commands where they are not, and takes them away where they are not wanted; `registered` follows.
+    async fn bring_about(
+        &self,
+        wanted: &[Place],
+        commands: &[CreateCommand],
+        digest: &str,
+        registered: &mut Vec<(Place, String)>,
+    ) -> Result<(), SendError> {
+        for place in wanted {
+            if registered.iter().any(|(known, as_what)| known == place && as_what == digest) {
+                continue;
+            }
+            if self.register(place, commands).await? {
+                registered.retain(|(known, _)| known != place);
+                registered.push((place.clone(), digest.to_owned()));
+            }
+        }
+        let unwanted = registered.iter().map(|(place, _)| place).filter(|place| !wanted.contains(place));
+        for place in unwanted.cloned().collect::<Vec<_>>() {
+            self.register(&place, &[]).await?;
+            registered.retain(|(known, _)| *known != place);
+        }
+        Ok(())
+    }
+
     /// Whether the commands of a place are these now. A server that has not invited the bot is named and left alone.
     async fn register(&self, place: &Place, commands: &[CreateCommand]) -> Result<bool, SendError> {
         let application = self.application().await.map_err(failed)?;

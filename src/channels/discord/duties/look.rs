@@ -85,8 +85,8 @@ fn gateway_of(channel: &Discord, gateway: &Gateway) -> Finding {
     if remaining == 0 {
         return Finding::wrong(
             format!(
-                "the gateway can be reached, but no connection may be begun before {} min",
-                reset_after / 60_000 + 1
+                "the gateway can be reached, but no connection may be begun within the next {} min",
+                reset_after.div_ceil(60_000)
             ),
             "something has begun too many sessions today: is the token in use elsewhere?",
         );
@@ -128,11 +128,12 @@ fn unreachable(channel: &Discord, error: &CallError) -> Finding {
         let hint = format!(
             "set `channels.{id}.token` to the token from the developer portal (page \"Bot\", \"Reset Token\" makes a new one)"
         );
-        return Finding::wrong(format!("Discord refuses the token: {error}"), hint);
+        return Finding::wrong("Discord refuses the token (401)", hint);
     }
     let server = channel.config.api_url.split('/').nth(2).unwrap_or_default();
-    Finding::wrong(
-        format!("Discord's API at {server}: {error}"),
-        "can this machine reach it (`api_url`)? Is a proxy needed (`proxy`)?",
-    )
+    let hint = match error {
+        CallError::Limited { .. } => "Discord wants to be left alone for so long: look again then",
+        _ => "can this machine reach it (`api_url`)? Is a proxy needed (`proxy`)?",
+    };
+    Finding::wrong(format!("Discord's API at {server}: {error}"), hint)
 }

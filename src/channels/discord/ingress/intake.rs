@@ -20,8 +20,8 @@ use crate::channels::discord::places::Places;
 use crate::channels::discord::wire;
 use crate::contract::inbox::Receipt;
 use crate::contract::store::StoreError;
+use crate::model::Incoming;
 use crate::model::texts::Text;
-use crate::model::{Incoming, Lang};
 
 /// A slash command, among the kinds of interactions.
 const COMMAND: u8 = 2;
@@ -168,7 +168,7 @@ impl Intake {
         let sender = &asked.incoming.sender;
         if !self.channel.context.inbox.lets_in(sender) {
             self.channel.pass_over("not_allowed");
-            let lang = sender.lang.unwrap_or(Lang::En);
+            let lang = sender.lang.unwrap_or(self.channel.context.lang);
             let is_said = !self.channel.context.texts.get(lang, Text::NotAllowed).trim().is_empty();
             let text = if is_said { Text::NotAllowed } else { Text::NotForYou };
             return self.channel.say_at_once(slip, text);

@@ -17,7 +17,7 @@ use crate::channels::discord::normalize::Asked;
 use crate::channels::discord::send::Acknowledging;
 use crate::channels::discord::wire::Interaction;
 use crate::model::texts::Text;
-use crate::model::turn::{Outcome, Reason};
+use crate::model::turn::Reason;
 use crate::model::{Lang, TurnId};
 
 /// What a command is answered with.
@@ -49,8 +49,11 @@ impl Slip {
     }
 }
 
-/// A deferral that failed on its way is made once more, while Discord still waits.
+/// A callback that failed on its way is made once more, while Discord still waits.
 const AGAIN: Duration = Duration::from_millis(300);
+
+/// So long it may take, so that there is time for two.
+const IN_TIME: Duration = Duration::from_millis(1_250);
 
 impl Discord {
     /// The command is stored: its user sees that the bot thinks, and sees the end of it when there is no answer.
@@ -64,10 +67,10 @@ impl Discord {
                 () = channel.context.stop.cancelled() => return,
                 view = ended => view,
             };
-            // What a turn says goes the way of all answers. One that says nothing (a second message over the rate, say) leaves
-            // nobody behind who would take the sign away.
-            if let (true, Some(Outcome::Dropped(reason))) = (view.replies.is_empty(), view.outcome) {
-                channel.close(&asked, reason).await;
+            // What a turn says goes the way of all answers. One that says nothing (the chatbot has nothing to say; the person
+            // knows of the outage already) leaves nobody behind who would take the sign away.
+            if let (true, Some(outcome)) = (view.replies.is_empty(), view.outcome) {
+                channel.close(&asked, outcome.reason()).await;
             }
         });
     }
@@ -94,11 +97,17 @@ impl Discord {
         let path = format!("interactions/{}/{}/callback", asked.id, asked.token);
         for attempt in 0..2 {
             let call = Call::anonymous(Method::POST, &path);
-            match self.api.ask_with::<_, IgnoredAny>(call, response).await {
+            let answer = tokio::time::timeout(IN_TIME, self.api.ask_with::<_, IgnoredAny>(call, response)).await;
+            match answer.unwrap_or_else(|_| Err(CallError::Lost("no answer in time".to_owned()))) {
                 Ok(_) => return,
                 // Made before, by the attempt that seemed to be lost or by whoever heard the same command.
                 Err(error) if error.code() == Some(ACKNOWLEDGED) => return,
-                Err(CallError::Connect(_) | CallError::Lost(_) | CallError::Odd { .. }) if attempt == 0 => {
+                Err(
+                    CallError::Connect(_)
+                    | CallError::Lost(_)
+                    | CallError::Odd { .. }
+                    | CallError::Refused { status: 500.., .. },
+                ) if attempt == 0 => {
                     tokio::time::sleep(AGAIN).await;
                 }
                 // The answer finds its way without it: as a message, or as a direct message.
@@ -111,9 +120,9 @@ impl Discord {
     }
 
     /// Takes the sign away that the bot thinks.
-    async fn close(&self, asked: &Slip, reason: Reason) {
+    async fn close(&self, asked: &Slip, reason: Option<Reason>) {
         let text = match reason {
-            Reason::NotAllowed | Reason::AdminsOnly => Text::NotForYou,
+            Some(Reason::NotAllowed | Reason::AdminsOnly) => Text::NotForYou,
             _ => Text::TryAgain,
         };
         let edit = EditInteractionResponse::new()
@@ -128,9 +137,9 @@ impl Discord {
         }
     }
 
-    /// In the language of the user's client.
+    /// In the language of the user's client, else the channel's.
     fn said(&self, asked: &Slip, text: Text) -> String {
-        let lang = asked.lang.unwrap_or(Lang::En);
+        let lang = asked.lang.unwrap_or(self.context.lang);
         let said = self.context.texts.get(lang, text);
         if said.trim().is_empty() { "…".to_owned() } else { said.to_owned() }
     }

@@ -44,7 +44,7 @@ pub fn interaction(used: &Interaction, places: &Places, rules: &Rules) -> Result
     let alone = used.guild_id.is_none() && used.context.is_none_or(|context| context == 1);
     let private = rules.private.contains(&slash) && !alone;
     let target = if private {
-        ids::private_answer(used.id, used.token.clone(), user.id)
+        ids::private_answer(used.id, used.token.clone(), user.id, channel)
     } else {
         ids::public_answer(used.id, used.token.clone(), channel)
     };

@@ -32,7 +32,9 @@ pub(super) fn callback(inner: &mut Inner, number: u64, token: &str, form: &Form)
     let found = inner.interactions.get(&number).filter(|found| found.token == token);
     let found = found.ok_or_else(Refusal::unknown_interaction)?;
     if found.acknowledged.is_some() {
-        inner.violation(format!("the interaction {number} acknowledged twice"));
+        if !found.unheard {
+            inner.violation(format!("the interaction {number} acknowledged twice"));
+        }
         return Err(Refusal::already_acknowledged());
     }
     if found.at.elapsed() > within {
@@ -102,7 +104,7 @@ impl Inner {
     fn by_token(&self, token: &str) -> Result<u64, Refusal> {
         let found = self.interactions.iter().find(|(_, found)| found.token == token);
         let (number, found) = found.ok_or_else(Refusal::unknown_webhook)?;
-        if found.at.elapsed() > self.tokens_live {
+        if found.at.elapsed() + found.ago > self.tokens_live {
             return Err(Refusal::invalid_token());
         }
         if found.acknowledged.is_none() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::people::kind;
 use super::sessions::Event;
-use super::state::{Inner, Response, id};
+use super::state::{Inner, Response, id, id_of};
 use super::{APPLICATION, Platform};
 
 /// One interaction, and what came of it.
@@ -17,8 +17,12 @@ pub(super) struct Interaction {
     pub(super) user: u64,
     pub(super) command: String,
     pub(super) at: Instant,
+    /// How much older its number says it is.
+    pub(super) ago: Duration,
     /// What it was answered with first: 4 or 5.
     pub(super) acknowledged: Option<u64>,
+    /// Whether the answer to that was lost on its way, so that its client may well try again.
+    pub(super) unheard: bool,
     pub(super) ephemeral: bool,
     /// The number of the first answer's message, deferred or not.
     pub(super) original: Option<u64>,
@@ -38,6 +42,7 @@ pub(crate) struct Slash {
     options: Vec<Value>,
     attachments: Vec<Value>,
     locale: String,
+    ago: Duration,
 }
 
 impl Slash {
@@ -49,12 +54,19 @@ impl Slash {
             options: Vec::new(),
             attachments: Vec::new(),
             locale: "en-US".to_owned(),
+            ago: Duration::ZERO,
         }
     }
 
     /// A text.
     pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
         self.options.push(json!({ "name": name, "type": 3, "value": value }));
+        self
+    }
+
+    /// A whole number.
+    pub(crate) fn number(mut self, name: &str, value: i64) -> Self {
+        self.options.push(json!({ "name": name, "type": 4, "value": value }));
         self
     }
 
@@ -69,6 +81,13 @@ impl Slash {
     /// A language of <https://discord.com/developers/docs/reference#locales>.
     pub(crate) fn locale(mut self, locale: &str) -> Self {
         self.locale = locale.to_owned();
+        self
+    }
+
+    /// Used some time ago, as its number tells, and its token has lived so long; how soon it must be acknowledged counts from
+    /// now.
+    pub(crate) fn ago(mut self, ago: Duration) -> Self {
+        self.ago = ago;
         self
     }
 }
@@ -119,6 +138,15 @@ impl Inner {
         json
     }
 
+    /// The answer to a call was lost on its way.
+    pub(super) fn unheard(&mut self, call: &super::routes::Call) {
+        if let super::routes::Call::Callback(id, _) = call
+            && let Some(found) = self.interactions.get_mut(id)
+        {
+            found.unheard = true;
+        }
+    }
+
     /// The channel that a token answers into.
     pub(super) fn channel_of_token(&self, call: &super::routes::Call) -> Option<u64> {
         use super::routes::Call;
@@ -141,7 +169,11 @@ impl Platform {
     pub(crate) fn uses(&self, slash: Slash) -> u64 {
         let mut inner = self.lock();
         inner.meet(slash.user);
-        let number = inner.next_id();
+        let number = if slash.ago.is_zero() {
+            inner.next_id()
+        } else {
+            (id_of(slash.ago)..).find(|number| !inner.interactions.contains_key(number)).unwrap()
+        };
         let token = format!("aW50ZXJhY3Rpb246{number}{:x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let json = inner.interaction(&slash, &token, number);
         let interaction = Interaction {
@@ -150,7 +182,9 @@ impl Platform {
             user: slash.user,
             command: slash.name,
             at: Instant::now(),
+            ago: slash.ago,
             acknowledged: None,
+            unheard: false,
             ephemeral: false,
             original: None,
             loading: false,

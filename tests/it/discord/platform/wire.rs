@@ -145,6 +145,9 @@ async fn call(shared: &Arc<Shared>, connection: &Connection, route: Route, form:
         _ => {}
     }
     let mut answer = shared.lock().admitted(&route, &bucket, &form);
+    if matches!(fault, Some(Fault::ProcessedThenReset | Fault::ProcessedThenHang | Fault::Truncated)) {
+        shared.lock().unheard(&route.call);
+    }
     match fault {
         Some(Fault::ProcessedThenReset) => return cut(connection).await,
         Some(Fault::ProcessedThenHang) => return std::future::pending().await,

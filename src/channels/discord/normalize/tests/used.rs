@@ -89,9 +89,11 @@ fn commands() {
 #[test]
 fn private_answers() {
     let private = asked(&slash("history", json!([])));
-    let user = Snowflake(80_351_110_224_678_912);
+    let (user, room) = (Snowflake(80_351_110_224_678_912), Snowflake(TEA.parse().unwrap()));
     assert!(private.private);
-    assert_eq!(private.incoming.target, ids::private_answer(private.id, private.token, user));
+    let target = private.incoming.target;
+    assert_eq!(target, ids::private_answer(private.id, private.token, user, room));
+    assert_eq!(target.chat(), TEA, "what `/id` names is the chat");
     assert!(!asked(&direct_slash("history", json!([]))).private, "nobody else is there");
     let mut others = direct_slash("history", json!([]));
     others["context"] = 2.into();
