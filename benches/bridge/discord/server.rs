@@ -23,12 +23,15 @@ const CHANNELS: u64 = 1_000_000_000_000_000_000;
 const USERS: u64 = 2_000_000_000_000_000_000;
 const MESSAGES: u64 = 1_400_000_000_000_000_000;
 
+/// More than are ever on their way at once.
+const EVENTS: usize = 65_536;
+
 #[derive(Default)]
 struct Server {
     gateway: RefCell<String>,
     told: Cell<u64>,
     seq: Cell<u64>,
-    listener: RefCell<Option<mpsc::UnboundedSender<String>>>,
+    listener: RefCell<Option<mpsc::Sender<String>>>,
     flow: Flow,
 }
 
@@ -63,7 +66,7 @@ async fn tell(server: &Server, stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     let (mut sink, mut from) = tokio_tungstenite::accept_async(stream).await?.split();
     sink.send(Message::text(r#"{"op":10,"d":{"heartbeat_interval":41250}}"#)).await?;
-    let (sender, mut events) = mpsc::unbounded_channel::<String>();
+    let (sender, mut events) = mpsc::channel::<String>(EVENTS);
     loop {
         tokio::select! {
             event = events.recv() => {
@@ -169,7 +172,7 @@ impl Server {
         self.flow.wrote(chat);
         if let Some(listener) = &*self.listener.borrow() {
             // A connection that is gone is noticed by the answers that do not come.
-            let _ = listener.send(event);
+            let _ = listener.try_send(event);
         }
     }
 }
