@@ -1,15 +1,22 @@
 //! The Discord channel, from Discord's event to Discord's receipt. [`platform`] is the Discord that it talks to: REST and a
 //! gateway.
 
+mod access;
 mod answers;
+mod edits;
+mod files;
 mod gateway;
+mod intent;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
 mod render;
 mod sending;
 mod serenity;
+mod servers;
 mod setting;
 mod suite;
+mod threads;
+mod understood;
 
 use std::sync::Arc;
 
