@@ -6,7 +6,8 @@ use image::ImageFormat;
 use serde_json::Value;
 
 use super::platform::{BAD_GATEWAY, Draft, Fault};
-use super::{ANN, BEA, World};
+use super::servers::draft;
+use super::{ANN, BEA, ROOM, World};
 use crate::support::{picture, until};
 
 const TOO_LARGE: &str = "I could not read this picture. Please send a PNG or JPEG of moderate size.";
@@ -45,6 +46,25 @@ async fn after_a_crash_a_picture_is_fetched_by_a_new_link() {
     // The old link is tried, the message read again, once, and its new link works.
     assert_eq!(world.platform.attempts("message").len(), 1);
     assert_eq!((world.platform.attempts("cdn").len() - tried, world.platform.downloads().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn quoted_and_forwarded_pictures_have_new_links_too() {
+    let world = World::new("dc_links_passed_on").await;
+    let dm = world.platform.dm(ANN);
+    let shown = world.platform.shows(ROOM, BEA, jpeg(), "tower.jpg", "image/jpeg", "");
+    let forward = Draft::new(dm, ANN).forwards(&world.platform, ROOM, &[shown]);
+    let quoted = draft("@me where?").reply_to(shown);
+    let forwarded = world.platform.sends(Draft::new(ROOM, BEA).forwards(&world.platform, ROOM, &[shown]));
+    let both = draft("@me where?").reply_to(forwarded);
+    for (n, (chat, draft)) in (1..).zip([(dm, forward), (ROOM, quoted), (ROOM, both)]) {
+        world.platform.fails("cdn", None, Fault::Answer(404, "This content is no longer available."), 1);
+        let sent = world.platform.sent_count(chat);
+        world.platform.sends(draft);
+        assert!(world.gets(chat, sent + 1).await[sent].contains("40 × 30"));
+        assert_eq!(world.platform.attempts("message").len(), n);
+    }
+    world.rests().await;
 }
 
 #[tokio::test]

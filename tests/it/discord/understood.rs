@@ -137,6 +137,9 @@ async fn the_message_that_is_replied_to_is_passed_along() {
     world.gets(ROOM, 5).await;
     ask("", world.platform.shows(ROOM, BEA, "not looked at", "voice.ogg", "audio/ogg", ""));
     assert_eq!(world.gets(ROOM, 6).await[5], UNREADABLE);
+    let passed_on = Draft::new(ROOM, BEA).forwards(&world.platform, ROOM, &[shot]);
+    ask("who took this?", world.platform.sends(passed_on));
+    assert!(world.gets(ROOM, 7).await[6].contains("50 × 50"));
     world.rests().await;
     let wanted = [
         "> Tea is a plant.\n> It is green, @Ann.\nIs that so?",
@@ -144,13 +147,9 @@ async fn the_message_that_is_replied_to_is_passed_along() {
         "> Taken in May\nwhere is this?",
         "and this?",
         "What is rice?",
+        "> Taken in May\nwho took this?",
     ];
     assert_eq!(world.asked(), wanted, "its own words the bot knows");
-    // Of a message that was read, with its answer, no link is needed any more; of an older one a new one is.
-    world.platform.links_expire();
-    ask("and when?", shot);
-    assert!(world.gets(ROOM, 7).await[6].contains("50 × 50"));
-    world.rests().await;
 }
 
 #[tokio::test]
