@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::platform::{BOT, Draft, deny};
+use super::platform::{BAD_GATEWAY, BOT, Draft, Fault, deny};
 use super::servers::{COFFEE, FORUM, counted, draft, hears, hears_bare, world};
 use super::{ANN, BEA, GUILD, ROOM, World, at_bot};
 use crate::support::until;
@@ -57,6 +57,24 @@ async fn it_follows_threads_that_it_takes_part_in() {
     assert_eq!((world.platform.sent_count(added), world.platform.sent_count(people)), (2, 0));
     assert_eq!(world.platform.identifies(), 1);
     assert_eq!(counted(&world, "not_addressed").await, 3 + 2 + 1);
+}
+
+#[tokio::test]
+async fn a_thread_whose_place_is_hard_to_find_out_is_followed_all_the_same() {
+    let mut world = world("dc_follows_late", &[]).await;
+    let [one, two] = ["one", "two"].map(|name| world.platform.thread(ROOM, ANN, name, false));
+    for thread in [one, two] {
+        world.platform.adds_bot(thread);
+    }
+    world.heard().await;
+    world.starts_again(&[]).await;
+    world.platform.fails("channel", Some(one), Fault::Answer(502, BAD_GATEWAY), 1);
+    world.platform.fails("channel", Some(one), Fault::Reset, 1);
+    world.platform.fails("channel", Some(two), Fault::RetryAfter(0.3), 1);
+    for thread in [one, two] {
+        hears_bare(&world, thread, "what is tea?").await;
+    }
+    world.rests().await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::channels::discord::Discord;
 use crate::channels::discord::api::{Call, CallError};
 use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::normalize::Rules;
-use crate::channels::discord::places::Wanted;
+use crate::channels::discord::places::{REFUSED, UNANSWERED, Wanted};
 use crate::channels::discord::wire::{Channel, Guild, Member, Message};
 
 /// How long an event waits for what would have to be known to judge it.
@@ -73,7 +73,8 @@ impl Discord {
         };
         if let Err(error) = looked {
             tracing::debug!(channel = %self.context.id, %error, ?wanted, "what a message names is not known");
-            self.places.give_up(wanted);
+            let refused = matches!(error, CallError::Refused { status, .. } if status < 500);
+            self.places.give_up(wanted, if refused { REFUSED } else { UNANSWERED });
         }
     }
 
