@@ -338,8 +338,8 @@ mod tests {
         assert!(!places.knows_roles(Snowflake(1)));
     }
 
-    #[test]
-    fn what_was_given_up_is_wanted_again_in_time() {
+    #[tokio::test]
+    async fn what_was_given_up_is_wanted_again_in_time() {
         let places = Places::new(BOT);
         let message = read(json!({ "id": "1", "channel_id": "99", "guild_id": "1", "author": { "id": "7" } }));
         let rules = Rules::new(&read(json!({ "token": "s.e.cret" })), BOT);
@@ -352,7 +352,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(30);
         while wanted() != [thread] {
             assert!(Instant::now() < deadline, "it is wanted no more");
-            std::thread::sleep(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
