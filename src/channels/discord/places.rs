@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use moka::Expiry;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
@@ -20,8 +21,12 @@ const CHANNELS: u64 = 100_000;
 /// So many roles are, of all servers together.
 const ROLES: u64 = 200_000;
 
-/// How long it is remembered that something could not be found out.
-const GIVEN_UP: Duration = Duration::from_secs(10 * 60);
+/// For how long nothing is asked for again that Discord refuses to tell.
+pub(super) const REFUSED: Duration = Duration::from_secs(10 * 60);
+
+/// The same of what was not answered: messages wait for each other while something is asked for, and cannot be judged well
+/// without it.
+pub(super) const UNANSWERED: Duration = Duration::from_secs(10);
 
 /// Something to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +80,21 @@ pub struct Places {
     bot: Snowflake,
     channels: Cache<Snowflake, Arc<Place>>,
     guilds: Cache<Snowflake, Arc<Roles>>,
-    given_up: Cache<Wanted, ()>,
+    /// With how long that holds.
+    given_up: Cache<Wanted, Duration>,
+}
+
+/// What was given up is wanted again after its time.
+struct InTime;
+
+impl Expiry<Wanted, Duration> for InTime {
+    fn expire_after_create(&self, _: &Wanted, time: &Duration, _: Instant) -> Option<Duration> {
+        Some(*time)
+    }
+
+    fn expire_after_update(&self, _: &Wanted, time: &Duration, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(*time)
+    }
 }
 
 impl Places {
@@ -85,7 +104,7 @@ impl Places {
 
     fn with_room(bot: Snowflake, channels: u64, roles: u64) -> Self {
         let weight = |_: &Snowflake, roles: &Arc<Roles>| u32::try_from(roles.names.len() + 1).unwrap_or(u32::MAX);
-        let given_up = Cache::builder().max_capacity(channels).time_to_live(GIVEN_UP).build();
+        let given_up = Cache::builder().max_capacity(channels).expire_after(InTime).build();
         // With the default policy, what is new may be refused for what was needed often.
         let channels = Cache::builder().max_capacity(channels).eviction_policy(EvictionPolicy::lru()).build();
         let guilds =
@@ -119,9 +138,9 @@ impl Places {
         wanted
     }
 
-    /// It cannot be looked up (no access, gone): it is not wanted again for a while.
-    pub fn give_up(&self, wanted: Wanted) {
-        self.given_up.insert(wanted, ());
+    /// It cannot be looked up (no access, gone, no answer): it is not wanted again for a while.
+    pub fn give_up(&self, wanted: Wanted, time: Duration) {
+        self.given_up.insert(wanted, time);
     }
 
     /// `GUILD_CREATE`
@@ -319,6 +338,24 @@ mod tests {
         assert!(!places.knows_roles(Snowflake(1)));
     }
 
+    #[tokio::test]
+    async fn what_was_given_up_is_wanted_again_in_time() {
+        let places = Places::new(BOT);
+        let message = read(json!({ "id": "1", "channel_id": "99", "guild_id": "1", "author": { "id": "7" } }));
+        let rules = Rules::new(&read(json!({ "token": "s.e.cret" })), BOT);
+        let wanted = || places.missing(&message, &rules);
+        let thread = Wanted::Channel(Snowflake(99));
+        assert_eq!(wanted(), [thread]);
+        places.give_up(thread, REFUSED);
+        assert_eq!(wanted(), []);
+        places.give_up(thread, Duration::from_millis(20));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while wanted() != [thread] {
+            assert!(Instant::now() < deadline, "it is wanted no more");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     #[test]
     fn memory_is_bounded_and_keeps_what_is_new() {
         let places = Places::with_room(BOT, 500, 300);
@@ -326,7 +363,7 @@ mod tests {
             places.learn_channel(&wire::Channel { id: Snowflake(id), ..wire::Channel::default() });
             let roles = (0..9).map(|role| wire::Role { id: Snowflake(role), ..wire::Role::default() });
             places.learn_roles(Snowflake(id), &roles.collect::<Vec<_>>());
-            places.give_up(Wanted::Channel(Snowflake(id)));
+            places.give_up(Wanted::Channel(Snowflake(id)), REFUSED);
             // What is needed all the time is not forgotten for what is needed once.
             assert!(places.place(Snowflake(0)).is_some(), "{id}");
             places.channels.run_pending_tasks();

@@ -1,8 +1,12 @@
 //! The Discord channel, from Discord's event to Discord's receipt. [`platform`] is the Discord that it talks to: REST and a
 //! gateway.
 
+mod access;
 mod answers;
+mod edits;
+mod files;
 mod gateway;
+mod intent;
 mod mistakes;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
@@ -12,9 +16,12 @@ mod registration;
 mod render;
 mod sending;
 mod serenity;
+mod servers;
 mod setting;
 mod slash;
 mod suite;
+mod threads;
+mod understood;
 
 use std::sync::Arc;
 

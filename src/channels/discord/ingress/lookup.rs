@@ -1,5 +1,6 @@
 //! What has to be asked for: what no event has told, and what was said while nobody listened.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -7,8 +8,9 @@ use tokio::time::Instant;
 
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::{Call, CallError};
+use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::normalize::Rules;
-use crate::channels::discord::places::Wanted;
+use crate::channels::discord::places::{REFUSED, UNANSWERED, Wanted};
 use crate::channels::discord::wire::{Channel, Guild, Member, Message};
 
 /// How long an event waits for what would have to be known to judge it.
@@ -16,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The first pause after a failure; it doubles.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Who the authors of a chat are in its server; `None`: nobody there any more.
+pub(super) type Authors = HashMap<Snowflake, Option<Member>>;
 
 impl Discord {
     /// Asks until there is an answer, a refusal, or no patience left.
@@ -68,18 +73,31 @@ impl Discord {
         };
         if let Err(error) = looked {
             tracing::debug!(channel = %self.context.id, %error, ?wanted, "what a message names is not known");
-            self.places.give_up(wanted);
+            let refused = matches!(error, CallError::Refused { status, .. } if status < 500);
+            self.places.give_up(wanted, if refused { REFUSED } else { UNANSWERED });
         }
     }
 
-    /// What a message that was read over REST lacks of its author: the name in the server, and the roles.
-    pub(super) async fn add_member(&self, message: &mut Message) {
+    /// What a message that was read over REST lacks of its author: the name in the server, and the roles. Each author of a chat
+    /// is asked for once.
+    pub(super) async fn add_member(&self, message: &mut Message, authors: &mut Authors) {
         let (Some(guild), None, Some(author)) = (message.guild_id, &message.member, &message.author) else { return };
+        if let Some(known) = authors.get(&author.id) {
+            message.member.clone_from(known);
+            return;
+        }
         let path = format!("guilds/{guild}/members/{}", author.id);
         match self.look::<Member>(&path, PATIENCE).await {
-            Ok(member) => message.member = Some(member),
+            Ok(member) => {
+                authors.insert(author.id, Some(member.clone()));
+                message.member = Some(member);
+            }
             Err(error) => {
-                tracing::debug!(channel = %self.context.id, %error, "an author's name in the server is not known")
+                tracing::debug!(channel = %self.context.id, %error, "an author's name in the server is not known");
+                // Whoever has left stays away; what only failed may work for the next message.
+                if matches!(error, CallError::Refused { status, .. } if status < 500) {
+                    authors.insert(author.id, None);
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::channels::discord::Discord;
 use crate::channels::discord::api::CallError;
 use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::ingress::kept::Chat;
+use crate::channels::discord::ingress::lookup::Authors;
 use crate::channels::discord::normalize::{self, Heard, Rules};
 use crate::channels::discord::wire::Message;
 use crate::contract::store::StoreError;
@@ -44,6 +45,7 @@ pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Sn
     let missed = history(channel, chat, after).await?;
     let mut found = 0;
     let mut events = Vec::new();
+    let mut authors = Authors::new();
     for raw in missed.into_iter().rev() {
         let Ok(mut message) = serde_json::from_str::<Message>(raw.get()) else {
             channel.pass_over("unreadable");
@@ -54,7 +56,7 @@ pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Sn
         channel.look_up(&message, rules).await;
         let mut heard = normalize::message(&message, &channel.places, rules);
         if matches!(heard, Heard::Event(_)) {
-            channel.add_member(&mut message).await;
+            channel.add_member(&mut message, &mut authors).await;
             heard = normalize::message(&message, &channel.places, rules);
         }
         match heard {

@@ -121,8 +121,11 @@ fn replied_to(message: &Message, scene: &Scene, places: &Places, rules: &Rules) 
     if original.author.as_ref().is_some_and(|author| author.id == rules.bot) {
         return None;
     }
-    let text = readable(&original.content, &original.mentions, scene, places);
-    Some(Original { text, media: media(original, rules) })
+    let said = || Original {
+        text: readable(&original.content, &original.mentions, scene, places),
+        media: media(original, rules),
+    };
+    Some(forwarded(original, scene, places, rules).unwrap_or_else(said))
 }
 
 fn forwarded(message: &Message, scene: &Scene, places: &Places, rules: &Rules) -> Option<Original> {

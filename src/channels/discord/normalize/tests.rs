@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Asked, Heard, Rules, edited, interaction, message, text};
 use crate::channels::discord::config::DiscordConfig;
 use crate::channels::discord::ids::{self, Address, FileRef, Snowflake};
-use crate::channels::discord::places::{Places, Wanted};
+use crate::channels::discord::places::{Places, REFUSED, Wanted};
 use crate::channels::discord::wire;
 use crate::model::commands::Command;
 use crate::model::inbound::{LateEdit, MediaPlace, Message};

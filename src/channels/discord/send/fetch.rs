@@ -40,7 +40,10 @@ impl Discord {
             }
             Err(error) => return Err(FetchError::Transient(error.to_string())),
         };
-        let mut files = message["attachments"].as_array().into_iter().flatten();
+        // Those that it passes on came with it as well.
+        let passed_on = message["message_snapshots"].as_array().into_iter().flatten().map(|one| &one["message"]);
+        let mut files =
+            passed_on.chain([&message]).flat_map(|message| message["attachments"].as_array().into_iter().flatten());
         let file = files.find(|file| id_of(file) == Some(attachment));
         let link = file.and_then(|file| file["url"].as_str());
         link.map(str::to_owned).ok_or_else(|| FetchError::Gone("the message has this file no longer".to_owned()))

@@ -19,7 +19,10 @@ use super::faults::Fault;
 use super::people::now_s;
 use super::state::Shared;
 
-pub(super) const FOLDERS: &[&str] = &["/attachments/", "/ephemeral-attachments/"];
+pub(super) const FOLDERS: &[&str] = &["/attachments/", "/ephemeral-attachments/", STICKERS];
+
+/// Their links are not signed (<https://discord.com/developers/docs/reference#image-formatting-cdn-endpoints>).
+const STICKERS: &str = "/stickers/";
 
 struct Kept {
     content: Bytes,
@@ -83,7 +86,7 @@ impl Files {
         format!("{host}{path}?ex={expires:x}&is={issued:x}&hm={}&", self.signature(path, expires, issued))
     }
 
-    /// Signs every link of a message, and of the message replied to.
+    /// Signs every link of a message, of the message replied to, and of those that it passes on.
     pub(super) fn sign_all(&self, message: &mut Value, host: &str) {
         let attachments = message.get_mut("attachments").and_then(Value::as_array_mut).into_iter().flatten();
         for attachment in attachments {
@@ -96,10 +99,17 @@ impl Files {
         if let Some(quoted) = message.get_mut("referenced_message").filter(|quoted| quoted.is_object()) {
             self.sign_all(quoted, host);
         }
+        let passed_on = message.get_mut("message_snapshots").and_then(Value::as_array_mut).into_iter().flatten();
+        for snapshot in passed_on {
+            self.sign_all(&mut snapshot["message"], host);
+        }
     }
 
     /// Whether a link is one of ours and works still.
     fn admits(&self, path: &str, query: &str) -> bool {
+        if path.starts_with(STICKERS) {
+            return true;
+        }
         let get = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let number = |name: &str| u64::from_str_radix(get(name)?, 16).ok();
         let (Some(expires), Some(issued), Some(signature)) = (number("ex"), number("is"), get("hm")) else {
@@ -167,6 +177,12 @@ impl Platform {
         let mut inner = self.lock();
         let number = inner.next_id();
         inner.files.keep(channel, number, name, mime, content.into())
+    }
+
+    /// Keeps the picture of a sticker, whose link never expires.
+    pub(crate) fn keeps_sticker(&self, id: u64, extension: &str, mime: &str, content: impl Into<Bytes>) {
+        let kept = Kept { content: content.into(), mime: mime.to_owned() };
+        self.lock().files.kept.insert(format!("{STICKERS}{id}.{extension}"), kept);
     }
 
     /// All links that there are stop working; a message that is read again has new ones.

@@ -103,6 +103,11 @@ impl Platform {
         inner.sockets.max_concurrency = max_concurrency;
     }
 
+    /// Who asks for message content is closed with 4014, though the application's flags say that it is granted.
+    pub(crate) fn refuses_message_content(&self) {
+        self.lock().sockets.refuses_content = true;
+    }
+
     /// Two IDENTIFYs of one bucket within five seconds are refused, as Discord does.
     pub(crate) fn spaces_starts(&self) {
         self.lock().sockets.spaced = true;

@@ -83,6 +83,20 @@ impl Draft {
         self
     }
 
+    /// Passes messages on: what they said, without who and where
+    /// (<https://discord.com/developers/docs/resources/message#message-snapshot-object>).
+    pub(crate) fn forwards(self, platform: &Platform, channel: u64, messages: &[u64]) -> Self {
+        let inner = platform.lock();
+        let kept = messages.iter().map(|number| &inner.messages[&channel][number]);
+        let snapshots: Vec<Value> = kept.map(|kept| json!({ "message": snapshot(kept) })).collect();
+        let mut reference = inner.reference(channel, messages[0]);
+        reference["type"] = 1.into();
+        drop(inner);
+        self.with("message_reference", reference)
+            .with("message_snapshots", snapshots.into())
+            .with("flags", (1 << 14).into())
+    }
+
     /// 1 png, 2 apng, 3 lottie, 4 gif
     /// (<https://discord.com/developers/docs/resources/sticker#sticker-object-sticker-format-types>).
     pub(crate) fn sticker(self, id: u64, name: &str, format: u64) -> Self {
@@ -100,6 +114,24 @@ impl Draft {
         self.extra.push((name.to_owned(), value));
         self
     }
+}
+
+fn snapshot(message: &Value) -> Value {
+    let fields = [
+        "type",
+        "content",
+        "embeds",
+        "attachments",
+        "timestamp",
+        "edited_timestamp",
+        "flags",
+        "mentions",
+        "mention_roles",
+        "sticker_items",
+        "components",
+    ];
+    let told = fields.iter().filter_map(|name| Some(((*name).to_owned(), message.get(*name)?.clone())));
+    Value::Object(told.collect())
 }
 
 impl Inner {

@@ -350,7 +350,8 @@ impl Inner {
 
     fn forbidden_intents(&self) -> u64 {
         let privileged = intents::GUILD_MEMBERS | intents::GUILD_PRESENCES;
-        privileged | if self.message_content { 0 } else { intents::MESSAGE_CONTENT }
+        let reads = self.message_content && !self.sockets.refuses_content;
+        privileged | if reads { 0 } else { intents::MESSAGE_CONTENT }
     }
 
     fn resume(&mut self, connection: u64, data: &Value) -> Next {

@@ -35,7 +35,9 @@ pub(super) struct Mentions {
 
 pub(super) fn mentions(text: &str) -> Mentions {
     let mut found = Mentions { everyone: text.contains("@everyone") || text.contains("@here"), ..Mentions::default() };
-    for part in text.split("<@").skip(1) {
+    // What stands in code calls nobody.
+    let said: String = text.split('`').step_by(2).collect();
+    for part in said.split("<@").skip(1) {
         let Some((inside, _)) = part.split_once('>') else { continue };
         let (list, number) = match inside.strip_prefix('&') {
             Some(number) => (&mut found.roles, number),

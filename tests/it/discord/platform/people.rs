@@ -23,6 +23,7 @@ pub(super) mod kind {
     pub(in super::super) const TEXT: u64 = 0;
     pub(in super::super) const DM: u64 = 1;
     pub(in super::super) const VOICE: u64 = 2;
+    pub(in super::super) const CATEGORY: u64 = 4;
     pub(in super::super) const ANNOUNCEMENT: u64 = 5;
     pub(in super::super) const PUBLIC_THREAD: u64 = 11;
     pub(in super::super) const PRIVATE_THREAD: u64 = 12;
@@ -176,6 +177,16 @@ impl Platform {
         id
     }
 
+    /// The role that Discord makes for the bot itself: who mentions it means the bot
+    /// (<https://discord.com/developers/docs/topics/permissions#role-object-role-tags-structure>).
+    pub(crate) fn own_role(&self, guild: u64, id: u64, name: &str) -> u64 {
+        let mut own = role(id, name);
+        own["managed"] = true.into();
+        own["tags"] = json!({ "bot_id": BOT.to_string() });
+        self.lock().guilds.get_mut(&guild).unwrap().roles.push(own);
+        id
+    }
+
     pub(crate) fn emoji(&self, guild: u64, id: u64, name: &str) -> u64 {
         let emoji = json!({
             "id": id.to_string(), "name": name, "roles": [], "require_colons": true, "managed": false,
@@ -200,6 +211,22 @@ impl Platform {
     pub(crate) fn forum(&self, guild: u64, id: u64, name: &str) -> u64 {
         self.lock().add_channel(id, guild, kind::FORUM, name);
         id
+    }
+
+    pub(crate) fn category(&self, guild: u64, id: u64, name: &str) -> u64 {
+        self.lock().add_channel(id, guild, kind::CATEGORY, name);
+        id
+    }
+
+    /// Puts a channel into a category; nobody is told.
+    pub(crate) fn puts_into(&self, category: u64, channel: u64) -> u64 {
+        self.lock().channels.get_mut(&channel).unwrap().json["parent_id"] = category.to_string().into();
+        channel
+    }
+
+    /// A channel, thread or direct channel as the server keeps it.
+    pub(crate) fn channel(&self, id: u64) -> Option<Value> {
+        self.lock().channels.get(&id).map(|channel| channel.json.clone())
     }
 
     /// A channel whose posts other guilds can follow.

@@ -121,16 +121,27 @@ impl Platform {
         inner.touch();
     }
 
-    /// A message is edited by its author.
+    /// A message is edited by its author. No two edits have the same time.
     pub(crate) fn edits(&self, channel: u64, message: u64, text: &str) {
         let mut inner = self.lock();
-        let now = time_of(inner.next_id());
+        let now = inner.next_id();
+        let now = time_of(now).replace("000+00:00", &format!("{:03}+00:00", now % 1000));
         let mut edited = inner.messages.get(&channel).unwrap()[&message].clone();
         inner.mention(&mut edited, text, None);
         edited["content"] = text.into();
         edited["edited_timestamp"] = now.into();
         inner.messages.get_mut(&channel).unwrap().insert(message, edited.clone());
         inner.announce("MESSAGE_UPDATE", &edited);
+        inner.touch();
+    }
+
+    /// A link of a message gets its preview: an update, and no edit.
+    pub(crate) fn unfolds(&self, channel: u64, message: u64) {
+        let mut inner = self.lock();
+        let mut shown = inner.messages.get(&channel).unwrap()[&message].clone();
+        shown["embeds"] = json!([{ "type": "link", "url": "https://example.com/", "title": "An example" }]);
+        inner.messages.get_mut(&channel).unwrap().insert(message, shown.clone());
+        inner.announce("MESSAGE_UPDATE", &shown);
         inner.touch();
     }
 

@@ -70,6 +70,8 @@ pub(super) struct Sockets {
     pub(super) shards: u64,
     pub(super) starts_left: u64,
     pub(super) max_concurrency: u64,
+    /// Whether an IDENTIFY for message content is refused, whatever the application's flags say.
+    pub(super) refuses_content: bool,
     /// Whether two starts within five seconds are refused.
     pub(super) spaced: bool,
     /// When the last start was, by `shard % max_concurrency`.
@@ -93,6 +95,7 @@ impl Default for Sockets {
             shards: 1,
             starts_left: 1000,
             max_concurrency: 1,
+            refuses_content: false,
             spaced: false,
             starts: BTreeMap::new(),
             missing_field: None,
