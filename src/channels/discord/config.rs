@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::discord::ids;
 use crate::channels::discord::render::MAX_TEXT;
-use crate::config::{HumanDuration, Id, Mistake, RawSection};
+use crate::config::{HumanDuration, Id, LateEdits, Mistake, RawSection, is_address};
 use crate::contract::Parsed;
 use crate::contract::channel::ListensAs;
 use crate::model::Secret;
@@ -118,17 +118,6 @@ pub enum Servers {
     Never,
 }
 
-/// What becomes of an edit that comes too late.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LateEdits {
-    /// It is recorded and not answered.
-    #[default]
-    Ignore,
-    /// It is asked like a new message.
-    Ask,
-}
-
 /// Where an answer names the message that it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -228,27 +217,9 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
             }
         }
     }
-    for (n, pattern) in config.patterns.iter().enumerate() {
-        if let Err(error) = regex::Regex::new(pattern) {
-            let why = error.to_string();
-            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            let hint = "a backslash is written twice in \"…\", once in '…'";
-            wrong(&format!("patterns.[{n}]"), &format!("is no regular expression: {why}"), hint);
-        }
-    }
-    if let Some(proxy) = &config.proxy
-        && reqwest::Proxy::all(proxy.expose()).is_err()
-    {
-        wrong("proxy", "is no proxy URL", "for example http://proxy:3128");
-    }
+    mistakes.extend(section.check_patterns("patterns", &config.patterns));
+    mistakes.extend(section.check_proxy("proxy", config.proxy.as_ref()));
     if mistakes.is_empty() { Ok(Box::new(config)) } else { Err(mistakes) }
-}
-
-/// An address to put a path behind.
-fn is_address(text: &str) -> bool {
-    reqwest::Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
-    })
 }
 
 /// Discord shows "typing" for 10 seconds (<https://docs.discord.com/developers/resources/channel#trigger-typing-indicator>).

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use regex::RegexSet;
 
-use crate::channels::discord::config::{DiscordConfig, LateEdits, Replies, Servers, SlashCommand};
+use crate::channels::discord::config::{DiscordConfig, Replies, Servers, SlashCommand};
 use crate::channels::discord::ids::{self, Snowflake};
 use crate::channels::discord::places::{Place, Places};
 use crate::channels::discord::wire::{Member, Message, User, WRITTEN, flags};
@@ -55,10 +55,7 @@ impl Rules {
             patterns: RegexSet::new(&config.patterns).unwrap_or_else(|_| RegexSet::empty()),
             commands: config.commands,
             private: config.private.clone(),
-            late_edits: match config.late_edits {
-                LateEdits::Ignore => LateEdit::Ignore,
-                LateEdits::Ask => LateEdit::Ask,
-            },
+            late_edits: config.late_edits.into(),
             quotes: config.quotes,
             replies: config.replies,
             cdn_url: config.cdn_url.clone(),
