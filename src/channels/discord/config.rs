@@ -11,7 +11,7 @@ use crate::config::{HumanDuration, Id, Mistake, RawSection};
 use crate::contract::Parsed;
 use crate::contract::channel::ListensAs;
 use crate::model::Secret;
-use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
+use crate::model::capabilities::{Capabilities, Dedupes, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
 
 /// Where Discord's own API is.
 pub const OFFICIAL: &str = "https://discord.com";
@@ -284,7 +284,8 @@ pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
         replies: true,
         edits: false,
         typing: Some(TYPING),
-        dedupes_sends: Some(NONCES_LAST),
+        // Answers to interactions take no nonce.
+        dedupes_sends: Some(Dedupes { within: NONCES_LAST, except: Some(ids::INTERACTION.into()) }),
         rates: if paced { rates() } else { Vec::new() },
         // A server that invites the bot later gets its commands, too.
         maintain_every: Some(Duration::from_secs(60 * 60)),
