@@ -224,8 +224,7 @@ impl Api {
             body.extend_from_slice(&chunk);
         }
         if (200..300).contains(&status) {
-            // 204 has no body.
-            let json = if body.is_empty() { b"null" } else { body.as_slice() };
+            let json = if status == 204 { b"null" } else { body.as_slice() };
             let body = serde_json::from_slice(json)
                 .map_err(|error| CallError::Odd { status, what: unreadable(&error).to_owned() })?;
             return Ok(Answer { body, pause: pause(response.headers()) });
