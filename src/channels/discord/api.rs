@@ -1,7 +1,7 @@
 //! Calls of Discord's REST API (v10) over a client of our own, which keeps what the pipeline decides by: the status, Discord's
 //! own code, `retry_after` and its scope, the limits told with every answer, and whether a call that failed can have arrived.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use reqwest::multipart::Form;
 use reqwest::{Client, Method, Proxy, RequestBuilder, Response, redirect, retry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::channels::discord::config::DiscordConfig;
 use crate::model::Secret;
@@ -130,6 +131,8 @@ pub struct Api {
     proxy: Option<Secret>,
     timeout: Duration,
     client: OnceLock<Client>,
+    /// Until when the bot as a whole is to make no calls.
+    rests_until: Mutex<Option<Instant>>,
 }
 
 impl Api {
@@ -140,7 +143,19 @@ impl Api {
             proxy: config.proxy.clone(),
             timeout: *config.timeout,
             client: OnceLock::new(),
+            rests_until: Mutex::new(None),
         }
+    }
+
+    /// For how much longer the bot as a whole is to make no calls. Whoever met that limit, it is everybody's: what is called
+    /// nevertheless is refused, and counted towards the ten thousand refusals after which Discord locks an address out.
+    fn rest(&self) -> Option<Duration> {
+        let left = (*self.rests_until())?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn rests_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Made when it is first needed.
@@ -204,8 +219,12 @@ impl Api {
     fn request(&self, call: &Call<'_>) -> Result<RequestBuilder, CallError> {
         let url = format!("{}{}", self.base, call.path);
         let request = self.client()?.request(call.method.clone(), url).timeout(self.timeout);
+        // What works by a token of its own is not bound by the bot's limit.
         if call.anonymous {
             return Ok(request);
+        }
+        if let Some(retry_after) = self.rest() {
+            return Err(CallError::Limited { retry_after, scope: LimitScope::Global });
         }
         let header = HeaderValue::from_str(&format!("Bot {}", self.token.expose()));
         let mut header = header.map_err(|_| CallError::Connect("the token is no text for a header".to_owned()))?;
@@ -247,7 +266,13 @@ impl Api {
                 // Not from Discord's API itself: the address is locked out.
                 None => LimitScope::Global,
             };
-            return CallError::Limited { retry_after: seconds_of(seconds), scope };
+            let retry_after = seconds_of(seconds);
+            if scope == LimitScope::Global {
+                let until = Some(Instant::now() + retry_after);
+                let mut known = self.rests_until();
+                *known = until.max(*known);
+            }
+            return CallError::Limited { retry_after, scope };
         }
         match parsed {
             Ok(body) => {

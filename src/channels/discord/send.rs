@@ -101,10 +101,7 @@ impl Channel for Discord {
             Err(error) => {
                 tracing::debug!(channel = %self.context.id, %error, "typing cannot be shown");
                 match error {
-                    CallError::Limited { retry_after, scope: LimitScope::Global } => {
-                        self.sending.leave_alone(Rest::Everything, retry_after).await;
-                        None
-                    }
+                    CallError::Limited { scope: LimitScope::Global, .. } => None,
                     CallError::Limited { retry_after, .. } => Some(retry_after),
                     CallError::Refused { .. } => Some(TYPING_REFUSED),
                     CallError::Connect(_) | CallError::Lost(_) | CallError::Odd { .. } => None,
@@ -127,15 +124,11 @@ impl Channel for Discord {
 
 impl Discord {
     /// What a failed call is to the pipeline.
-    async fn failed(&self, meaning: Meaning, row: &OutboxRow) -> SendError {
+    fn failed(&self, meaning: Meaning, row: &OutboxRow) -> SendError {
         match meaning {
-            Meaning::RateLimited { retry_after, whole_bot: true } => {
-                // The pipeline leaves rows alone; typing is none.
-                self.sending.leave_alone(Rest::Everything, retry_after).await;
-                SendError::RateLimited { scope: ids::BOT_SCOPE.to_owned(), retry_after }
-            }
-            Meaning::RateLimited { retry_after, whole_bot: false } => {
-                SendError::RateLimited { scope: ids::chat_scope(&row.target), retry_after }
+            Meaning::RateLimited { retry_after, whole_bot } => {
+                let scope = if whole_bot { ids::BOT_SCOPE.to_owned() } else { ids::chat_scope(&row.target) };
+                SendError::RateLimited { scope, retry_after }
             }
             Meaning::Unauthorized(reason) => {
                 let hint = format!("Discord refuses the token: set a valid `channels.{}.token`", self.context.id);

@@ -29,7 +29,6 @@ pub(super) enum Rest {
     Typing(Snowflake),
     /// The opening of threads in a channel.
     Threads(Snowflake),
-    Everything,
 }
 
 /// What sending remembers.
@@ -101,12 +100,7 @@ impl Sending {
 
     /// For how much longer something is to be left alone.
     pub(super) async fn rests_for(&self, what: Rest) -> Option<Duration> {
-        let mut left = Duration::ZERO;
-        for what in [what, Rest::Everything] {
-            if let Some(until) = self.rests.get(&what).await {
-                left = left.max(until.saturating_duration_since(Instant::now()));
-            }
-        }
+        let left = self.rests.get(&what).await?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
 }
@@ -150,7 +144,5 @@ mod tests {
         sending.leave_alone(Rest::Typing(ONE), Duration::from_millis(10)).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(sending.rests_for(Rest::Typing(ONE)).await, None);
-        sending.leave_alone(Rest::Everything, Duration::from_secs(60)).await;
-        assert!(sending.rests_for(Rest::Threads(ONE)).await.is_some());
     }
 }

@@ -48,7 +48,7 @@ impl Discord {
                     tracing::info!(channel = %self.context.id, row = row.seq, "it was sent, and has been deleted since");
                     return Ok(SendReceipt::default());
                 }
-                told => return Err(self.failed(told, row).await),
+                told => return Err(self.failed(told, row)),
             }
         }
     }
@@ -91,7 +91,7 @@ impl Discord {
                     }
                     _ => {}
                 }
-                return Err(self.failed(told, row).await);
+                return Err(self.failed(told, row));
             }
         };
         self.sending.threads.insert(message, ()).await;
@@ -109,7 +109,7 @@ impl Discord {
         let call = Call::new(Method::POST, "users/@me/channels");
         let channel = match self.api.ask_with::<_, Value>(call, &json!({ "recipient_id": user })).await {
             Ok(answer) => id_of(&answer.body),
-            Err(error) => return Err(self.failed(meaning(&error, Tried::new(Step::OpenDirect)), row).await),
+            Err(error) => return Err(self.failed(meaning(&error, Tried::new(Step::OpenDirect)), row)),
         };
         let channel = channel.ok_or_else(|| SendError::Transient("a direct channel without a number".to_owned()))?;
         self.sending.directs.insert(user, channel).await;
