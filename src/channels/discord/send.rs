@@ -132,7 +132,7 @@ impl Discord {
             }
             Meaning::Unauthorized(reason) => {
                 let hint = format!("Discord refuses the token: set a valid `channels.{}.token`", self.context.id);
-                self.context.state.set(ChannelState::BadCredentials { hint });
+                self.links.token_refused(ChannelState::BadCredentials { hint });
                 SendError::Unauthorized { reason }
             }
             Meaning::Address(reason) => SendError::AddressRefused { reason },

@@ -1,6 +1,7 @@
 //! The state of a channel that is made of several connections.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,12 +12,16 @@ use crate::contract::channel::{ChannelState, StateReporter};
 pub struct Links {
     state: StateReporter,
     inner: Mutex<Inner>,
+    /// Whether `Inner::refused` is there; looked at with each message.
+    is_refused: AtomicBool,
 }
 
 struct Inner {
     shards: BTreeMap<u16, Link>,
     /// What is reported when all is well.
     well: ChannelState,
+    /// A call was refused with the bot's token; what was reported before, for a process that has no shard.
+    refused: Option<ChannelState>,
 }
 
 #[derive(Default)]
@@ -33,7 +38,11 @@ const PATIENCE: f64 = 2.5;
 
 impl Links {
     pub fn new(state: StateReporter) -> Self {
-        Self { state, inner: Mutex::new(Inner { shards: BTreeMap::new(), well: ChannelState::Connected }) }
+        Self {
+            state,
+            inner: Mutex::new(Inner { shards: BTreeMap::new(), well: ChannelState::Connected, refused: None }),
+            is_refused: AtomicBool::new(false),
+        }
     }
 
     /// From now on this is reported while all shards are connected: a channel may hear less than it could.
@@ -58,7 +67,36 @@ impl Links {
         let mut inner = self.lock();
         let link = inner.shards.entry(shard).or_default();
         (link.up, link.why) = (true, None);
+        self.takes_token(&mut inner);
         self.report(&inner);
+    }
+
+    /// A call was refused with the token. Connections stay open then, and say nothing of it.
+    pub fn token_refused(&self, state: ChannelState) {
+        let mut inner = self.lock();
+        if inner.refused.is_none() {
+            inner.refused = Some(self.state.state());
+            self.is_refused.store(true, Ordering::Relaxed);
+        }
+        self.state.set(state);
+    }
+
+    /// A call went well with the token.
+    pub fn token_taken(&self) {
+        if !self.is_refused.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut inner = self.lock();
+        let before = self.takes_token(&mut inner);
+        if inner.shards.is_empty() {
+            before.into_iter().for_each(|state| self.state.set(state));
+        }
+        self.report(&inner);
+    }
+
+    fn takes_token(&self, inner: &mut Inner) -> Option<ChannelState> {
+        self.is_refused.store(false, Ordering::Relaxed);
+        inner.refused.take()
     }
 
     pub(super) fn down(&self, shard: u16, why: &str) {
@@ -85,6 +123,9 @@ impl Links {
     }
 
     fn report(&self, inner: &Inner) {
+        if inner.refused.is_some() {
+            return;
+        }
         let several = inner.shards.len() > 1;
         let down = inner.shards.iter().find_map(|(shard, link)| Some((shard, link.why.as_ref()?)));
         if let Some((shard, why)) = down {
@@ -128,6 +169,27 @@ mod tests {
         assert_eq!(state.state(), less);
         links.well(ChannelState::Connected);
         assert_eq!(state.state(), ChannelState::Connected);
+    }
+
+    #[test]
+    fn a_refused_token_is_told_until_it_is_taken() {
+        let (state, _receiver) = StateReporter::new();
+        let links = Links::new(state.clone());
+        let refused = ChannelState::BadCredentials { hint: "set another".to_owned() };
+        links.token_refused(refused.clone());
+        links.token_taken();
+        assert_eq!(state.state(), ChannelState::Starting, "of a process that only sends");
+        links.starts(0);
+        links.up(0);
+        links.token_refused(refused.clone());
+        links.token_refused(refused.clone());
+        links.down(0, "no answer");
+        assert_eq!(state.state(), refused, "it matters more");
+        links.token_taken();
+        assert_eq!(state.state(), ChannelState::Reconnecting { why: "no answer".to_owned() });
+        links.token_refused(refused);
+        links.up(0);
+        assert_eq!(state.state(), ChannelState::Connected, "a session is begun with the same token");
     }
 
     #[test]

@@ -30,7 +30,10 @@ impl Discord {
             let message = said.message(channel, &nonce, quotes);
             let call = Call::new(Method::POST, &path);
             let error = match body::post(&self.api, call, &message, said.file.as_ref()).await {
-                Ok(answer) => return Ok(receipt(&row.target, answer)),
+                Ok(answer) => {
+                    self.links.token_taken();
+                    return Ok(receipt(&row.target, answer));
+                }
                 Err(error) => error,
             };
             let is_file = said.file.is_some();
