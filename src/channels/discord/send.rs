@@ -66,7 +66,12 @@ impl Channel for Discord {
                 self.open_thread(channel, message, &name, row).await?;
                 // The question stands above the thread, in another channel.
                 said.reply_to = None;
-                self.say(Step::Thread, message, &said, row).await
+                let sent = self.say(Step::Thread, message, &said, row).await;
+                if let Err(SendError::AddressRefused { reason }) = &sent {
+                    // The next question would only get a thread in which nothing can be said.
+                    self.sending.threadless.insert(channel, reason.as_str().into()).await;
+                }
+                sent
             }
             Address::Interaction { id, token } => self.answer(id, &token, &said, row).await,
         }

@@ -29,14 +29,24 @@ impl Discord {
         loop {
             let message = said.message(channel, &nonce, quotes);
             let call = Call::new(Method::POST, &path);
-            let error = match body::post(&self.api, call, &message, said.file.as_ref()).await {
+            let is_file = said.file.is_some();
+            let known = self.sending.mute.get(&channel).await;
+            let is_news = known.is_none();
+            let posted = match known {
+                Some(refusal) => Err(refusal),
+                None => body::post(&self.api, call, &message, said.file.as_ref()).await,
+            };
+            let error = match posted {
                 Ok(answer) => {
                     self.links.token_taken();
                     return Ok(receipt(&row.target, answer));
                 }
                 Err(error) => error,
             };
-            let is_file = said.file.is_some();
+            // A file may be refused where words are not.
+            if is_news && !is_file && matches!(error.code(), Some(50001 | 50013)) {
+                self.sending.mute.insert(channel, error.clone()).await;
+            }
             let tried = Tried { is_file, quotes, again: was_tried(row), ..Tried::new(step) };
             match meaning(&error, tried) {
                 // Nothing was sent, so that the nonce is still free.
