@@ -263,9 +263,9 @@ const NONCES_LAST: Duration = Duration::from_secs(2 * 60);
 const MAX_UPLOAD: u64 = 10 << 20;
 
 /// Fifty calls a second in all (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>); some are left for
-/// what is no answer. Discord tells the limits of chats itself, call by call.
+/// what is no answer: eight for signals of typing, two for the rest. Discord tells the limits of chats itself, call by call.
 fn rates() -> Vec<SendRate> {
-    vec![SendRate { scope: ids::BOT_SCOPE.into(), calls: 45, per: Duration::from_secs(1) }]
+    vec![SendRate { scope: ids::BOT_SCOPE.into(), calls: 40, per: Duration::from_secs(1) }]
 }
 
 /// Two connections of one bot would both answer everything. The token may differ: an old one and its successor are one bot's.

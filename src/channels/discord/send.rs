@@ -100,6 +100,9 @@ impl Channel for Discord {
         if self.sending.rests_for(typing).await.is_some() {
             return;
         }
+        if self.config.paced() && !self.sending.place_for_typing().await {
+            return;
+        }
         let path = format!("channels/{channel}/typing");
         let pause = match self.api.ask::<serde::de::IgnoredAny>(Call::new(Method::POST, &path)).await {
             Ok(answer) => answer.pause,
