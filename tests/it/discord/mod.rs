@@ -2,14 +2,21 @@
 //! gateway.
 
 mod answers;
+mod doubt;
 mod gateway;
+mod long;
+mod pings;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
+mod rates;
+mod refusals;
 mod render;
+mod replies;
 mod sending;
 mod serenity;
 mod setting;
 mod suite;
+mod typing;
 
 use std::sync::Arc;
 
