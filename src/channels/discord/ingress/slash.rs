@@ -17,7 +17,7 @@ use crate::channels::discord::normalize::Asked;
 use crate::channels::discord::send::Acknowledging;
 use crate::channels::discord::wire::Interaction;
 use crate::model::texts::Text;
-use crate::model::turn::{Outcome, Reason};
+use crate::model::turn::Reason;
 use crate::model::{Lang, TurnId};
 
 /// What a command is answered with.
@@ -64,9 +64,10 @@ impl Discord {
                 () = channel.context.stop.cancelled() => return,
                 view = ended => view,
             };
-            // What a turn says goes the way of all answers. One that says nothing (a second message over the rate, say) leaves
-            // nobody behind who would take the sign away.
-            if let (true, Some(Outcome::Dropped(reason))) = (view.replies.is_empty(), view.outcome) {
+            // What a turn says goes the way of all answers. One that says nothing (a second message over the rate, a second one
+            // that ends in an outage) leaves nobody behind who would take the sign away.
+            if let Some(reason) = view.outcome.and_then(|outcome| outcome.reason()).filter(|_| view.replies.is_empty())
+            {
                 channel.close(&asked, reason).await;
             }
         });
