@@ -12,7 +12,7 @@ use crate::channels::discord::api::CallError;
 use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::ingress::intake::Live;
 use crate::channels::discord::ingress::kept::Chat;
-use crate::channels::discord::ingress::missed::{self, Trouble};
+use crate::channels::discord::ingress::missed;
 use crate::channels::discord::normalize::Rules;
 use crate::channels::discord::wire::Guild;
 
@@ -165,7 +165,7 @@ async fn read(channel: &Discord, rules: &Rules, chat: Chat, from: Snowflake) {
             tracing::info!(channel = %id, chat = %place, found, "messages that were missed are taken up");
             "found"
         }
-        Err(Trouble::Call(CallError::Refused { status: 403 | 404, code, message, .. })) => {
+        Err(CallError::Refused { status: 403 | 404, code, message, .. }) => {
             tracing::info!(channel = %id, chat = %place, code, message, "what was missed in a chat cannot be read");
             "refused"
         }
