@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use tokio::time::Instant;
 
 use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::normalize::{self, Rules};
@@ -20,7 +21,7 @@ const CHANNELS: u64 = 100_000;
 /// So many roles are, of all servers together.
 const ROLES: u64 = 200_000;
 
-/// How long it is remembered that something could not be found out.
+/// How long it is remembered at most that something could not be found out.
 const GIVEN_UP: Duration = Duration::from_secs(10 * 60);
 
 /// Something to look up.
@@ -75,7 +76,8 @@ pub struct Places {
     bot: Snowflake,
     channels: Cache<Snowflake, Arc<Place>>,
     guilds: Cache<Snowflake, Arc<Roles>>,
-    given_up: Cache<Wanted, ()>,
+    /// Until when something is not wanted.
+    given_up: Cache<Wanted, Instant>,
 }
 
 impl Places {
@@ -115,13 +117,13 @@ impl Places {
     /// [given up](Self::give_up)) there may be something more: a thread's channel after the thread.
     pub fn missing(&self, message: &wire::Message, rules: &Rules) -> Vec<Wanted> {
         let mut wanted = normalize::wanted(message, self, rules);
-        wanted.retain(|wanted| !self.given_up.contains_key(wanted));
+        wanted.retain(|wanted| self.given_up.get(wanted).is_none_or(|until| until <= Instant::now()));
         wanted
     }
 
-    /// It cannot be looked up (no access, gone): it is not wanted again for a while.
-    pub fn give_up(&self, wanted: Wanted) {
-        self.given_up.insert(wanted, ());
+    /// It cannot be looked up (no access, gone, no answer): it is not wanted again for a while, ten minutes at most.
+    pub fn give_up(&self, wanted: Wanted, pause: Duration) {
+        self.given_up.insert(wanted, Instant::now() + pause);
     }
 
     /// `GUILD_CREATE`
@@ -326,7 +328,7 @@ mod tests {
             places.learn_channel(&wire::Channel { id: Snowflake(id), ..wire::Channel::default() });
             let roles = (0..9).map(|role| wire::Role { id: Snowflake(role), ..wire::Role::default() });
             places.learn_roles(Snowflake(id), &roles.collect::<Vec<_>>());
-            places.give_up(Wanted::Channel(Snowflake(id)));
+            places.give_up(Wanted::Channel(Snowflake(id)), GIVEN_UP);
             // What is needed all the time is not forgotten for what is needed once.
             assert!(places.place(Snowflake(0)).is_some(), "{id}");
             places.channels.run_pending_tasks();

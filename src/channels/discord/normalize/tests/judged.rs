@@ -271,7 +271,7 @@ fn what_has_to_be_looked_up() {
     asked["channel_id"] = OTHER.into();
     let other = Wanted::Channel(Snowflake(1_100_000_000_000_000_033));
     assert_eq!(wanted(&places, &asked, json!({})), [Wanted::Channel(tea), other]);
-    places.give_up(other);
+    places.give_up(other, std::time::Duration::from_secs(60));
     places.learn_looked_up(&read(
         &json!({ "id": TEA, "type": 0, "guild_id": GUILD, "parent_id": CATEGORY, "name": "tea" }),
     ));
