@@ -56,7 +56,8 @@ impl Links {
         self.lock().shards.insert(shard, Link::default());
     }
 
-    pub(super) fn ends(&self, shard: u16) {
+    /// It is nobody's business any more how the shard is.
+    pub fn ends(&self, shard: u16) {
         let mut inner = self.lock();
         inner.shards.remove(&shard);
         self.report(&inner);
@@ -99,7 +100,8 @@ impl Links {
         inner.refused.take()
     }
 
-    pub(super) fn down(&self, shard: u16, why: &str) {
+    /// The shard has no session, and why.
+    pub fn down(&self, shard: u16, why: &str) {
         let mut inner = self.lock();
         let link = inner.shards.entry(shard).or_default();
         (link.up, link.why) = (false, Some(why.to_owned()));
