@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::platform::{Fault, TOKEN, deny};
+use caigunn_bridge::sandbox::{Call, Fault as Unwell, Scripted};
+
+use super::platform::{Fault, Slash, TOKEN, deny};
 use super::{ANN, BEA, GUILD, ROOM, World, at_bot};
 use crate::support::until;
 
@@ -38,13 +40,16 @@ async fn where_the_bot_may_not_write_nothing_hammers() {
     world.rests().await;
 }
 
+/// A channel, the code of its refusals, and what shuts it.
+type Shut<'a> = (u64, &'a str, &'a dyn Fn(u64));
+
 #[tokio::test]
 async fn a_chat_that_is_closed_ends_what_waits_for_it_and_nothing_else() {
     let world = World::new("dc_closed").await;
     world.bridge.sandbox.set_latency(Duration::from_millis(150));
     let platform = &world.platform;
     let room = |n: u64| platform.makes_channel(GUILD, ROOM + n, "a room");
-    let shut: [(u64, &str, &dyn Fn(u64)); 4] = [
+    let shut: [Shut<'_>; 4] = [
         (room(1), "50013", &|channel| platform.denies(channel, deny::SEND_MESSAGES)),
         (room(2), "50001", &|channel| platform.denies(channel, deny::VIEW_CHANNEL)),
         (room(3), "10003", &|channel| platform.deletes_channel(channel)),
@@ -117,4 +122,23 @@ async fn a_token_that_is_refused_loses_nothing() {
     assert_eq!(world.platform.identifies(), 1);
     let refused = world.platform.invalid_requests();
     assert!(refused <= 6, "{refused}");
+}
+
+/// Only the first is told of an outage in words; the others must not wait for ever.
+#[tokio::test]
+async fn no_command_is_left_with_the_sign_that_the_bot_thinks() {
+    let outage = |setup: crate::support::Setup| {
+        let keys = [("GIVE_UP_AFTER", "1s"), ("RECOVERY_WINDOW", "0s"), ("BREAKER__FAILURES", "10000")];
+        keys.into_iter().fold(setup, |setup, (key, value)| setup.set(&format!("PIPELINE__{key}"), value))
+    };
+    let world = World::with("dc_thinks", outage).await;
+    world.bridge.sandbox.push_fault(Scripted::on(Unwell::Html502, Call::Talk).times(0));
+    let ask = |n: u64| world.platform.uses(Slash::new(ROOM, ANN, "ask").option("text", &format!("number {n}")));
+    let asked = [ask(1), ask(2), ask(3)];
+    for asked in asked {
+        let told = async || world.platform.answers(asked).iter().any(|text| text != "…");
+        until("the sign is taken away", told).await;
+    }
+    world.rests().await;
+    assert_eq!(world.work().await.len(), 3, "all are listed");
 }
