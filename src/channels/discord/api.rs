@@ -1,8 +1,8 @@
 //! Calls of Discord's REST API (v10) over a client of our own, which keeps what the pipeline decides by: the status, Discord's
 //! own code, `retry_after` and its scope, the limits told with every answer, and whether a call that failed can have arrived.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -10,6 +10,7 @@ use reqwest::multipart::Form;
 use reqwest::{Client, Method, Proxy, RequestBuilder, Response, redirect, retry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::channels::discord::config::DiscordConfig;
 use crate::model::Secret;
@@ -130,8 +131,8 @@ pub struct Api {
     proxy: Option<Secret>,
     timeout: Duration,
     client: OnceLock<Client>,
-    /// Until when Discord wants no call at all.
-    rests: Mutex<Option<Instant>>,
+    /// Until when the bot as a whole is to make no calls.
+    rests_until: Mutex<Option<Instant>>,
 }
 
 impl Api {
@@ -142,8 +143,19 @@ impl Api {
             proxy: config.proxy.clone(),
             timeout: *config.timeout,
             client: OnceLock::new(),
-            rests: Mutex::new(None),
+            rests_until: Mutex::new(None),
         }
+    }
+
+    /// For how much longer the bot as a whole is to make no calls. Whoever met that limit, it is everybody's: what is called
+    /// nevertheless is refused, and counted towards the ten thousand refusals after which Discord locks an address out.
+    fn rest(&self) -> Option<Duration> {
+        let left = (*self.rests_until())?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn rests_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Made when it is first needed.
@@ -204,23 +216,16 @@ impl Api {
         piece.map_err(|error| self.lost(error))
     }
 
-    /// The global limit is everybody's: whoever calls while it holds is told so here, and Discord is left alone.
-    fn rest(&self) -> Result<(), CallError> {
-        let until = *self.rests.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
-        if left.is_zero() {
-            return Ok(());
-        }
-        Err(CallError::Limited { retry_after: left, scope: LimitScope::Global })
-    }
-
     fn request(&self, call: &Call<'_>) -> Result<RequestBuilder, CallError> {
         let url = format!("{}{}", self.base, call.path);
         let request = self.client()?.request(call.method.clone(), url).timeout(self.timeout);
+        // What works by a token of its own is not bound by the bot's limit.
         if call.anonymous {
             return Ok(request);
         }
-        self.rest()?;
+        if let Some(retry_after) = self.rest() {
+            return Err(CallError::Limited { retry_after, scope: LimitScope::Global });
+        }
         let header = HeaderValue::from_str(&format!("Bot {}", self.token.expose()));
         let mut header = header.map_err(|_| CallError::Connect("the token is no text for a header".to_owned()))?;
         header.set_sensitive(true);
@@ -238,8 +243,7 @@ impl Api {
             body.extend_from_slice(&chunk);
         }
         if (200..300).contains(&status) {
-            // 204 has no body.
-            let json = if body.is_empty() { b"null" } else { body.as_slice() };
+            let json = if status == 204 { b"null" } else { body.as_slice() };
             let body = serde_json::from_slice(json)
                 .map_err(|error| CallError::Odd { status, what: unreadable(&error).to_owned() })?;
             return Ok(Answer { body, pause: pause(response.headers()) });
@@ -264,7 +268,9 @@ impl Api {
             };
             let retry_after = seconds_of(seconds);
             if scope == LimitScope::Global {
-                *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + retry_after);
+                let until = Some(Instant::now() + retry_after);
+                let mut known = self.rests_until();
+                *known = until.max(*known);
             }
             return CallError::Limited { retry_after, scope };
         }

@@ -11,7 +11,7 @@ use crate::config::{HumanDuration, Id, LateEdits, Mistake, RawSection, is_addres
 use crate::contract::Parsed;
 use crate::contract::channel::ListensAs;
 use crate::model::Secret;
-use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
+use crate::model::capabilities::{Capabilities, Dedupes, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
 
 /// Where Discord's own API is.
 pub const OFFICIAL: &str = "https://discord.com";
@@ -234,9 +234,9 @@ const NONCES_LAST: Duration = Duration::from_secs(2 * 60);
 const MAX_UPLOAD: u64 = 10 << 20;
 
 /// Fifty calls a second in all (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>); some are left for
-/// what is no answer. Discord tells the limits of chats itself, call by call.
+/// what is no answer: eight for signals of typing, two for the rest. Discord tells the limits of chats itself, call by call.
 fn rates() -> Vec<SendRate> {
-    vec![SendRate { scope: ids::BOT_SCOPE.into(), calls: 45, per: Duration::from_secs(1) }]
+    vec![SendRate { scope: ids::BOT_SCOPE.into(), calls: 40, per: Duration::from_secs(1) }]
 }
 
 /// Two connections of one bot would both answer everything. The token may differ: an old one and its successor are one bot's.
@@ -255,7 +255,8 @@ pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
         replies: true,
         edits: false,
         typing: Some(TYPING),
-        dedupes_sends: Some(NONCES_LAST),
+        // Answers to interactions take no nonce.
+        dedupes_sends: Some(Dedupes { within: NONCES_LAST, except: Some(ids::INTERACTION.into()) }),
         rates: if paced { rates() } else { Vec::new() },
         // A server that invites the bot later gets its commands, too.
         maintain_every: Some(Duration::from_secs(60 * 60)),

@@ -128,11 +128,14 @@ impl Address {
         match self {
             Self::Channel(id) => id.to_string(),
             Self::ThreadOn { channel, message, name } => format!("t:{channel}:{message}:{name}"),
-            Self::Interaction { id, token } => format!("i:{id}:{token}"),
+            Self::Interaction { id, token } => format!("{INTERACTION}{id}:{token}"),
             Self::User(id) => format!("u:{id}"),
         }
     }
 }
+
+/// How the addresses of answers to interactions begin.
+pub(super) const INTERACTION: &str = "i:";
 
 /// A message that is replied to, as rows name it.
 pub(super) fn replied_to(text: &str) -> Option<Snowflake> {

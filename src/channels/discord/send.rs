@@ -25,7 +25,7 @@ use crate::channels::discord::send::body::Said;
 use crate::channels::discord::send::memory::Rest;
 use crate::channels::discord::send::refused::{Meaning, Step};
 use crate::channels::discord::{Discord, duties, ids, ingress};
-use crate::contract::channel::{Channel, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
+use crate::contract::channel::{Channel, ChannelState, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
 use crate::contract::store::OutboxRow;
 use crate::model::inbound::MediaPlace;
 use crate::model::{Capabilities, MediaRef, OutboundAction, Rendered, Target};
@@ -66,7 +66,12 @@ impl Channel for Discord {
                 self.open_thread(channel, message, &name, row).await?;
                 // The question stands above the thread, in another channel.
                 said.reply_to = None;
-                self.say(Step::Thread, message, &said, row).await
+                let sent = self.say(Step::Thread, message, &said, row).await;
+                if let Err(SendError::AddressRefused { reason }) = &sent {
+                    // The next question would only get a thread in which nothing can be said.
+                    self.sending.threadless.insert(channel, reason.as_str().into()).await;
+                }
+                sent
             }
             Address::Interaction { id, token } => self.answer(id, &token, &said, row).await,
         }
@@ -95,16 +100,16 @@ impl Channel for Discord {
         if self.sending.rests_for(typing).await.is_some() {
             return;
         }
+        if self.config.paced() && !self.sending.place_for_typing().await {
+            return;
+        }
         let path = format!("channels/{channel}/typing");
         let pause = match self.api.ask::<serde::de::IgnoredAny>(Call::new(Method::POST, &path)).await {
             Ok(answer) => answer.pause,
             Err(error) => {
                 tracing::debug!(channel = %self.context.id, %error, "typing cannot be shown");
                 match error {
-                    CallError::Limited { retry_after, scope: LimitScope::Global } => {
-                        self.sending.leave_alone(Rest::Everything, retry_after).await;
-                        None
-                    }
+                    CallError::Limited { scope: LimitScope::Global, .. } => None,
                     CallError::Limited { retry_after, .. } => Some(retry_after),
                     CallError::Refused { .. } => Some(TYPING_REFUSED),
                     CallError::Connect(_) | CallError::Lost(_) | CallError::Odd { .. } => None,
@@ -127,19 +132,15 @@ impl Channel for Discord {
 
 impl Discord {
     /// What a failed call is to the pipeline.
-    async fn failed(&self, meaning: Meaning, row: &OutboxRow) -> SendError {
+    fn failed(&self, meaning: Meaning, row: &OutboxRow) -> SendError {
         match meaning {
-            Meaning::RateLimited { retry_after, whole_bot: true } => {
-                // The pipeline leaves rows alone; typing is none.
-                self.sending.leave_alone(Rest::Everything, retry_after).await;
-                SendError::RateLimited { scope: ids::BOT_SCOPE.to_owned(), retry_after }
-            }
-            Meaning::RateLimited { retry_after, whole_bot: false } => {
-                SendError::RateLimited { scope: ids::chat_scope(&row.target), retry_after }
+            Meaning::RateLimited { retry_after, whole_bot } => {
+                let scope = if whole_bot { ids::BOT_SCOPE.to_owned() } else { ids::chat_scope(&row.target) };
+                SendError::RateLimited { scope, retry_after }
             }
             Meaning::Unauthorized(reason) => {
                 let hint = format!("Discord refuses the token: set a valid `channels.{}.token`", self.context.id);
-                self.links.refused(hint);
+                self.links.token_refused(ChannelState::BadCredentials { hint });
                 SendError::Unauthorized { reason }
             }
             Meaning::Address(reason) => SendError::AddressRefused { reason },

@@ -3,17 +3,23 @@
 
 mod access;
 mod answers;
+mod doubt;
 mod edits;
 mod files;
 mod gateway;
 mod intent;
+mod long;
 mod mistakes;
+mod pings;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
 mod private;
 mod probe;
+mod rates;
+mod refusals;
 mod registration;
 mod render;
+mod replies;
 mod sending;
 mod serenity;
 mod servers;
@@ -21,6 +27,7 @@ mod setting;
 mod slash;
 mod suite;
 mod threads;
+mod typing;
 mod understood;
 
 use std::sync::Arc;

@@ -11,15 +11,17 @@ use crate::contract::channel::{ChannelState, StateReporter};
 /// are. Shared by them.
 pub struct Links {
     state: StateReporter,
-    /// Whether a call was refused for its token. A connection that lives does not notice.
-    refused: AtomicBool,
     inner: Mutex<Inner>,
+    /// Whether `Inner::refused` is there; looked at with each message.
+    is_refused: AtomicBool,
 }
 
 struct Inner {
     shards: BTreeMap<u16, Link>,
     /// What is reported when all is well.
     well: ChannelState,
+    /// A call was refused with the bot's token; what was reported before, for a process that has no shard.
+    refused: Option<ChannelState>,
 }
 
 #[derive(Default)]
@@ -38,8 +40,8 @@ impl Links {
     pub fn new(state: StateReporter) -> Self {
         Self {
             state,
-            refused: AtomicBool::new(false),
-            inner: Mutex::new(Inner { shards: BTreeMap::new(), well: ChannelState::Connected }),
+            inner: Mutex::new(Inner { shards: BTreeMap::new(), well: ChannelState::Connected, refused: None }),
+            is_refused: AtomicBool::new(false),
         }
     }
 
@@ -50,24 +52,12 @@ impl Links {
         self.report(&inner);
     }
 
-    /// A call was refused for its token.
-    pub fn refused(&self, hint: String) {
-        self.refused.store(true, Ordering::Relaxed);
-        self.state.set(ChannelState::BadCredentials { hint });
-    }
-
-    /// A call was taken: if the token was refused before, it is no more.
-    pub fn accepted(&self) {
-        if self.refused.load(Ordering::Relaxed) && self.refused.swap(false, Ordering::Relaxed) {
-            self.report(&self.lock());
-        }
-    }
-
     pub(super) fn starts(&self, shard: u16) {
         self.lock().shards.insert(shard, Link::default());
     }
 
-    pub(super) fn ends(&self, shard: u16) {
+    /// It is nobody's business any more how the shard is.
+    pub fn ends(&self, shard: u16) {
         let mut inner = self.lock();
         inner.shards.remove(&shard);
         self.report(&inner);
@@ -75,14 +65,43 @@ impl Links {
 
     /// The shard has its session.
     pub(super) fn up(&self, shard: u16) {
-        self.refused.store(false, Ordering::Relaxed);
         let mut inner = self.lock();
         let link = inner.shards.entry(shard).or_default();
         (link.up, link.why) = (true, None);
+        self.takes_token(&mut inner);
         self.report(&inner);
     }
 
-    pub(super) fn down(&self, shard: u16, why: &str) {
+    /// A call was refused with the token. Connections stay open then, and say nothing of it.
+    pub fn token_refused(&self, state: ChannelState) {
+        let mut inner = self.lock();
+        if inner.refused.is_none() {
+            inner.refused = Some(self.state.state());
+            self.is_refused.store(true, Ordering::Relaxed);
+        }
+        self.state.set(state);
+    }
+
+    /// A call went well with the token.
+    pub fn token_taken(&self) {
+        if !self.is_refused.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut inner = self.lock();
+        let before = self.takes_token(&mut inner);
+        if inner.shards.is_empty() {
+            before.into_iter().for_each(|state| self.state.set(state));
+        }
+        self.report(&inner);
+    }
+
+    fn takes_token(&self, inner: &mut Inner) -> Option<ChannelState> {
+        self.is_refused.store(false, Ordering::Relaxed);
+        inner.refused.take()
+    }
+
+    /// The shard has no session, and why.
+    pub fn down(&self, shard: u16, why: &str) {
         let mut inner = self.lock();
         let link = inner.shards.entry(shard).or_default();
         (link.up, link.why) = (false, Some(why.to_owned()));
@@ -106,7 +125,7 @@ impl Links {
     }
 
     fn report(&self, inner: &Inner) {
-        if self.refused.load(Ordering::Relaxed) {
+        if inner.refused.is_some() {
             return;
         }
         let several = inner.shards.len() > 1;
@@ -155,16 +174,24 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_is_told_until_a_call_is_taken() {
+    fn a_refused_token_is_told_until_it_is_taken() {
         let (state, _receiver) = StateReporter::new();
         let links = Links::new(state.clone());
+        let refused = ChannelState::BadCredentials { hint: "set another".to_owned() };
+        links.token_refused(refused.clone());
+        links.token_taken();
+        assert_eq!(state.state(), ChannelState::Starting, "of a process that only sends");
         links.starts(0);
         links.up(0);
-        links.refused("no".to_owned());
-        links.well(ChannelState::Connected);
-        assert_eq!(state.state(), ChannelState::BadCredentials { hint: "no".to_owned() });
-        links.accepted();
-        assert_eq!(state.state(), ChannelState::Connected);
+        links.token_refused(refused.clone());
+        links.token_refused(refused.clone());
+        links.down(0, "no answer");
+        assert_eq!(state.state(), refused, "it matters more");
+        links.token_taken();
+        assert_eq!(state.state(), ChannelState::Reconnecting { why: "no answer".to_owned() });
+        links.token_refused(refused);
+        links.up(0);
+        assert_eq!(state.state(), ChannelState::Connected, "a session is begun with the same token");
     }
 
     #[test]

@@ -12,12 +12,16 @@ use crate::channels::discord::api::CallError;
 use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::ingress::intake::Live;
 use crate::channels::discord::ingress::kept::Chat;
-use crate::channels::discord::ingress::missed::{self, Trouble};
+use crate::channels::discord::ingress::missed;
 use crate::channels::discord::normalize::Rules;
 use crate::channels::discord::wire::Guild;
 
 /// So many chats are read at a time.
 const AT_ONCE: usize = 4;
+
+/// How long one takes at least where calls are paced: a thousand chats, read as fast as they can be, would leave nothing of the
+/// limit of the bot as a whole.
+const EACH: Duration = Duration::from_millis(400);
 
 /// How long the guilds that Discord named have time to come. One in an outage may take hours.
 const GUILDS_COME: Duration = Duration::from_secs(60);
@@ -109,7 +113,9 @@ impl CatchUp {
             let Some(chat) = self.queue.pop_front() else { return };
             let (channel, rules, from) = (Arc::clone(&self.channel), Arc::clone(&self.rules), self.from);
             self.running.spawn(async move {
+                let ends = Instant::now() + if channel.config.paced() { EACH } else { Duration::ZERO };
                 read(&channel, &rules, chat, from).await;
+                tokio::time::sleep_until(ends).await;
                 chat.id
             });
         }
@@ -165,7 +171,7 @@ async fn read(channel: &Discord, rules: &Rules, chat: Chat, from: Snowflake) {
             tracing::info!(channel = %id, chat = %place, found, "messages that were missed are taken up");
             "found"
         }
-        Err(Trouble::Call(CallError::Refused { status: 403 | 404, code, message, .. })) => {
+        Err(CallError::Refused { status: 403 | 404, code, message, .. }) => {
             tracing::info!(channel = %id, chat = %place, code, message, "what was missed in a chat cannot be read");
             "refused"
         }

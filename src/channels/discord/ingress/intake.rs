@@ -119,7 +119,12 @@ impl Intake {
                     self.catch_up.guild_came(&guild);
                 }
             }
-            name => learn(&self.channel.places, name, raw),
+            name => {
+                if changes_rights(name) {
+                    self.channel.sending.forget_refusals();
+                }
+                learn(&self.channel.places, name, raw);
+            }
         }
         self.kept.session = Some(session);
         self.is_newer = true;
@@ -329,6 +334,11 @@ impl Discord {
             }
         }
     }
+}
+
+/// Whether the bot may be allowed now what it was not before. Its own membership is told whatever it asked to be told.
+fn changes_rights(event: &str) -> bool {
+    matches!(event, "CHANNEL_UPDATE" | "GUILD_ROLE_UPDATE" | "GUILD_ROLE_DELETE" | "GUILD_MEMBER_UPDATE")
 }
 
 /// Whether the store's refusal is about the events themselves, and would be the same for ever.

@@ -89,7 +89,10 @@ impl Discord {
         }
         let mut chats: Vec<Chat> = chats.into_values().collect();
         chats.sort_unstable_by_key(|chat| std::cmp::Reverse(chat.last));
-        chats.truncate(MOST_CHATS);
+        if chats.len() > MOST_CHATS {
+            tracing::warn!(channel = %self.context.id, all = chats.len(), looked_at = MOST_CHATS, "not all chats are looked at after a gap");
+            chats.truncate(MOST_CHATS);
+        }
         Ok(chats)
     }
 }

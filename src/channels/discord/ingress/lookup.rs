@@ -13,7 +13,7 @@ use crate::channels::discord::normalize::Rules;
 use crate::channels::discord::places::{REFUSED, UNANSWERED, Wanted};
 use crate::channels::discord::wire::{Channel, Guild, Member, Message};
 
-/// How long an event waits for what would have to be known to judge it.
+/// How long an event, and all that come after it, wait for what would have to be known to judge it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The first pause after a failure; it doubles.
@@ -48,6 +48,7 @@ impl Discord {
     /// Asks for what is not known of the places that a message names: after a connection that was taken up again Discord does
     /// not tell them. Without an answer the message is judged by what is known.
     pub(super) async fn look_up(&self, message: &Message, rules: &Rules) {
+        let until = Instant::now() + PATIENCE;
         // A thread leads to its channel, and that to its category.
         for _ in 0..4 {
             let missing = self.places.missing(message, rules);
@@ -55,22 +56,26 @@ impl Discord {
                 return;
             }
             for wanted in missing {
-                self.look_for(wanted).await;
+                self.look_for(wanted, until.saturating_duration_since(Instant::now())).await;
             }
         }
     }
 
-    async fn look_for(&self, wanted: Wanted) {
-        let looked = match wanted {
-            Wanted::Channel(id) => {
-                let looked = self.look::<Channel>(&format!("channels/{id}"), PATIENCE).await;
-                looked.map(|channel| self.places.learn_looked_up(&channel))
-            }
-            Wanted::Roles(guild) => {
-                let looked = self.look::<Guild>(&format!("guilds/{guild}"), PATIENCE).await;
-                looked.map(|found| self.places.learn_roles(guild, &found.roles))
+    async fn look_for(&self, wanted: Wanted, patience: Duration) {
+        let looking = async {
+            match wanted {
+                Wanted::Channel(id) => {
+                    let looked = self.look::<Channel>(&format!("channels/{id}"), patience).await;
+                    looked.map(|channel| self.places.learn_looked_up(&channel))
+                }
+                Wanted::Roles(guild) => {
+                    let looked = self.look::<Guild>(&format!("guilds/{guild}"), patience).await;
+                    looked.map(|found| self.places.learn_roles(guild, &found.roles))
+                }
             }
         };
+        let looked = tokio::time::timeout(patience, looking).await;
+        let looked = looked.unwrap_or_else(|_| Err(CallError::Lost("no answer in time".to_owned())));
         if let Err(error) = looked {
             tracing::debug!(channel = %self.context.id, %error, ?wanted, "what a message names is not known");
             let refused = matches!(error, CallError::Refused { status, .. } if status < 500);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::discord::Discord;
@@ -24,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// How many connections Discord recommends; `None` when it is time to stop.
 pub(super) async fn recommended(channel: &Discord, stop: &CancellationToken) -> Option<u16> {
-    let mut trouble = Trouble::new(channel, stop);
+    let mut trouble = Trouble::new(channel, None, stop);
     loop {
         match channel.starts.recommended_shards(&channel.api).await {
             Ok(shards) => return Some(shards.max(1)),
@@ -35,7 +36,7 @@ pub(super) async fn recommended(channel: &Discord, stop: &CancellationToken) -> 
 
 /// Keeps a shard connected, and what it hears stored.
 pub(super) async fn keep(channel: &Arc<Discord>, shard: Shard, stop: &CancellationToken) -> Result<Done, String> {
-    let mut trouble = Trouble::new(channel, stop);
+    let mut trouble = Trouble::new(channel, Some(shard.number), stop);
     let mut is_refused = false;
     while !stop.is_cancelled() {
         let application = match channel.learn_application().await {
@@ -77,7 +78,11 @@ pub(super) async fn keep(channel: &Arc<Discord>, shard: Shard, stop: &Cancellati
             drop(sender);
             ended
         };
+        let began = Instant::now();
         let (ended, ()) = tokio::join!(connection, Box::pin(intake.run(receiver)));
+        if began.elapsed() > LONGEST_PAUSE {
+            trouble.failures = 0;
+        }
         let goes_on = match ended {
             Ended::Stopped => break,
             Ended::BadToken(_) => trouble.refused_token().await,
@@ -85,7 +90,10 @@ pub(super) async fn keep(channel: &Arc<Discord>, shard: Shard, stop: &Cancellati
                 is_refused = true;
                 trouble.waits("the intents are refused".to_owned()).await
             }
-            Ended::Sharding if channel.config.shards.is_none() => return Ok(Done::Reshard),
+            Ended::Sharding if channel.config.shards.is_none() => {
+                channel.links.ends(shard.number);
+                return Ok(Done::Reshard);
+            }
             Ended::Sharding => {
                 let why = format!(
                     "Discord wants another number of shards: set `channels.{}.shards` higher, or leave it out",
@@ -101,19 +109,30 @@ pub(super) async fn keep(channel: &Arc<Discord>, shard: Shard, stop: &Cancellati
             break;
         }
     }
+    channel.links.ends(shard.number);
     Ok(Done::Stopped)
 }
 
 /// What does not work, told and waited out.
 struct Trouble<'a> {
     channel: &'a Discord,
+    /// Whose it is; `None`: before it is known how many there are.
+    shard: Option<u16>,
     stop: &'a CancellationToken,
     failures: u32,
 }
 
 impl<'a> Trouble<'a> {
-    fn new(channel: &'a Discord, stop: &'a CancellationToken) -> Self {
-        Self { channel, stop, failures: 0 }
+    fn new(channel: &'a Discord, shard: Option<u16>, stop: &'a CancellationToken) -> Self {
+        Self { channel, shard, stop, failures: 0 }
+    }
+
+    /// Through the links: another shard that is well does not speak for this one.
+    fn report(&self, why: String) {
+        match self.shard {
+            Some(shard) => self.channel.links.down(shard, &why),
+            None => self.channel.context.state.set(ChannelState::Reconnecting { why }),
+        }
     }
 
     /// `false` when it is time to stop, as with the others.
@@ -122,7 +141,7 @@ impl<'a> Trouble<'a> {
             return self.refused_token().await;
         }
         if let CallError::Limited { retry_after, .. } = error {
-            self.channel.context.state.set(ChannelState::Reconnecting { why: error.to_string() });
+            self.report(error.to_string());
             return self.pause(*retry_after).await;
         }
         self.waits(error.to_string()).await
@@ -132,14 +151,14 @@ impl<'a> Trouble<'a> {
         let id = &self.channel.context.id;
         let hint = format!("Discord refuses the token: set a valid `channels.{id}.token`");
         tracing::error!(channel = %id, hint, "cannot connect");
-        self.channel.context.state.set(ChannelState::BadCredentials { hint });
+        self.channel.links.token_refused(ChannelState::BadCredentials { hint });
         self.failures += 1;
         self.pause((PAUSE * 5).max(self.next())).await
     }
 
     async fn waits(&mut self, why: String) -> bool {
         tracing::warn!(channel = %self.channel.context.id, why, "Discord cannot be heard");
-        self.channel.context.state.set(ChannelState::Reconnecting { why });
+        self.report(why);
         self.failures += 1;
         self.pause(self.next()).await
     }

@@ -16,6 +16,7 @@ use serenity::model::id::{ChannelId, MessageId};
 use crate::channels::discord::api::{Answer, Api, Call, CallError};
 use crate::channels::discord::ids::{self, Snowflake};
 use crate::channels::discord::render;
+use crate::channels::discord::send::id_of;
 
 /// What a row says, wherever it goes.
 #[derive(Clone, Debug)]
@@ -123,14 +124,25 @@ fn reference(channel: Snowflake, message: Snowflake) -> Option<MessageReference>
     Some(reference.message_id(MessageId::from(message)).fail_if_not_exists(false))
 }
 
-/// Makes a call that says something, with its file if it has one.
+/// Makes a call that says something, with its file if it has one. Its answer is a message: whatever else answers in Discord's
+/// place, nobody knows what became of the call.
 pub(super) async fn post<B: Serialize>(
     api: &Api,
     call: Call<'_>,
     body: &B,
     file: Option<&File>,
 ) -> Result<Answer<Value>, CallError> {
-    let Some(file) = file else { return api.ask_with(call, body).await };
+    let answer = match file {
+        Some(file) => upload(api, call, body, file).await?,
+        None => api.ask_with::<_, Value>(call, body).await?,
+    };
+    match id_of(&answer.body) {
+        Some(_) => Ok(answer),
+        None => Err(CallError::Odd { status: 200, what: "no message".to_owned() }),
+    }
+}
+
+async fn upload<B: Serialize>(api: &Api, call: Call<'_>, body: &B, file: &File) -> Result<Answer<Value>, CallError> {
     let json = serde_json::to_string(body).map_err(|error| CallError::Connect(error.to_string()))?;
     let length = file.content.len() as u64;
     let part = Part::stream_with_length(Body::from(file.content.clone()), length).file_name(file.name.clone());

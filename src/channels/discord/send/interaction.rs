@@ -37,7 +37,7 @@ impl Discord {
         self.sending.acknowledged(id).await;
         let application = match self.application().await {
             Ok(application) => application,
-            Err(error) => return Err(self.failed(meaning(&error, Tried::new(Step::Read)), row).await),
+            Err(error) => return Err(self.failed(meaning(&error, Tried::new(Step::Read)), row)),
         };
         let webhook = format!("webhooks/{application}/{token}");
         let original = format!("{webhook}/messages/@original");
@@ -50,7 +50,7 @@ impl Discord {
         if !is_filled {
             let shown = match self.api.ask::<Value>(Call::anonymous(Method::GET, &original)).await {
                 Ok(answer) => answer.body,
-                Err(error) => return Err(self.failed(meaning(&error, tried(Step::Look)), row).await),
+                Err(error) => return Err(self.failed(meaning(&error, tried(Step::Look)), row)),
             };
             is_filled = shown["flags"].as_u64().unwrap_or(0) & LOADING == 0;
             if is_filled {
@@ -75,7 +75,7 @@ impl Discord {
                 self.sending.filled.insert(id, ()).await;
                 Ok(receipt(&row.target, answer))
             }
-            Err(error) => Err(self.failed(meaning(&error, tried(Step::Answer)), row).await),
+            Err(error) => Err(self.failed(meaning(&error, tried(Step::Answer)), row)),
         }
     }
 

@@ -8,6 +8,7 @@ use moka::future::Cache;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::channels::discord::api::CallError;
 use crate::channels::discord::ids::Snowflake;
 
 /// How many of a kind are remembered.
@@ -17,11 +18,21 @@ const MOST: u64 = 10_000;
 /// the address out (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
 const MISSING: Duration = Duration::from_secs(5 * 60);
 
+/// The same for channels in which nothing may be written at all. Somebody waits there for an answer.
+const MUTE: Duration = Duration::from_secs(60);
+
 /// Longer than an interaction's token lives.
 const ANSWERED: Duration = Duration::from_secs(16 * 60);
 
 /// How long an acknowledgement is waited for: Discord takes it for three seconds.
 const ACKNOWLEDGED: Duration = Duration::from_secs(4);
+
+/// The shortest time between two signals of typing where calls are paced: many people may begin to wait in one moment, and each
+/// signal counts towards the limit of the bot as a whole.
+const TYPING_EVERY: Duration = Duration::from_millis(125);
+
+/// Whoever would have to wait longer for their signal gets none.
+const TYPING_WITHIN: Duration = Duration::from_secs(4);
 
 /// What is left alone for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +40,6 @@ pub(super) enum Rest {
     Typing(Snowflake),
     /// The opening of threads in a channel.
     Threads(Snowflake),
-    Everything,
 }
 
 /// What sending remembers.
@@ -40,11 +50,14 @@ pub(in crate::channels::discord) struct Sending {
     pub(super) threads: Cache<Snowflake, ()>,
     /// Channels in which no thread can be opened, and why.
     pub(super) threadless: Cache<Snowflake, Arc<str>>,
+    /// Channels and threads in which the bot may not write, and how Discord said so.
+    pub(super) mute: Cache<Snowflake, CallError>,
     /// Channels in which the bot may not read what it would reply to.
     pub(super) quoteless: Cache<Snowflake, ()>,
     /// Interactions whose deferred answer has got its text.
     pub(super) filled: Cache<Snowflake, ()>,
     rests: Cache<Rest, Instant>,
+    next_typing: Mutex<Option<Instant>>,
     pending: Pending,
 }
 
@@ -56,9 +69,11 @@ impl Default for Sending {
             directs: Cache::new(MOST),
             threads: Cache::new(MOST),
             threadless: Cache::builder().max_capacity(MOST).time_to_live(MISSING).build(),
+            mute: Cache::builder().max_capacity(MOST).time_to_live(MUTE).build(),
             quoteless: Cache::builder().max_capacity(MOST).time_to_live(MISSING).build(),
             filled: Cache::builder().max_capacity(MOST).time_to_live(ANSWERED).build(),
             rests: Cache::new(MOST),
+            next_typing: Mutex::new(None),
             pending: Pending::default(),
         }
     }
@@ -101,18 +116,36 @@ impl Sending {
 
     /// For how much longer something is to be left alone.
     pub(super) async fn rests_for(&self, what: Rest) -> Option<Duration> {
-        let mut left = Duration::ZERO;
-        for what in [what, Rest::Everything] {
-            if let Some(until) = self.rests.get(&what).await {
-                left = left.max(until.saturating_duration_since(Instant::now()));
-            }
-        }
+        let left = self.rests.get(&what).await?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
+    }
+
+    /// Waits for a place among all who are to see that the bot types; `false`: there are too many.
+    pub(super) async fn place_for_typing(&self) -> bool {
+        let place = place_for_typing(&mut lock(&self.next_typing), Instant::now());
+        let Some(at) = place else { return false };
+        tokio::time::sleep_until(at).await;
+        true
+    }
+
+    /// The bot's rights have changed somewhere: what it may not do is found out anew.
+    pub(in crate::channels::discord) fn forget_refusals(&self) {
+        self.mute.invalidate_all();
+        self.threadless.invalidate_all();
+        self.quoteless.invalidate_all();
     }
 }
 
-fn lock(pending: &Pending) -> MutexGuard<'_, HashMap<Snowflake, watch::Receiver<()>>> {
-    pending.lock().unwrap_or_else(PoisonError::into_inner)
+fn place_for_typing(next: &mut Option<Instant>, now: Instant) -> Option<Instant> {
+    let at = next.map_or(now, |next| next.max(now));
+    (at - now <= TYPING_WITHIN).then(|| {
+        *next = Some(at + TYPING_EVERY);
+        at
+    })
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -141,6 +174,15 @@ mod tests {
         assert!(lock(&sending.pending).is_empty());
     }
 
+    #[test]
+    fn typing_is_spread_over_time_and_not_put_off_for_long() {
+        let (mut next, now) = (None, Instant::now());
+        let places: Vec<_> = (0..100).filter_map(|_| place_for_typing(&mut next, now)).collect();
+        assert_eq!((places[0], places[1], places.len()), (now, now + TYPING_EVERY, 33));
+        let later = now + Duration::from_secs(60);
+        assert_eq!(place_for_typing(&mut next, later), Some(later));
+    }
+
     #[tokio::test]
     async fn a_rest_ends() {
         let sending = Sending::default();
@@ -150,7 +192,5 @@ mod tests {
         sending.leave_alone(Rest::Typing(ONE), Duration::from_millis(10)).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(sending.rests_for(Rest::Typing(ONE)).await, None);
-        sending.leave_alone(Rest::Everything, Duration::from_secs(60)).await;
-        assert!(sending.rests_for(Rest::Threads(ONE)).await.is_some());
     }
 }

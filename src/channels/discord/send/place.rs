@@ -29,14 +29,24 @@ impl Discord {
         loop {
             let message = said.message(channel, &nonce, quotes);
             let call = Call::new(Method::POST, &path);
-            let error = match body::post(&self.api, call, &message, said.file.as_ref()).await {
+            let is_file = said.file.is_some();
+            let known = self.sending.mute.get(&channel).await;
+            let is_news = known.is_none();
+            let posted = match known {
+                Some(refusal) => Err(refusal),
+                None => body::post(&self.api, call, &message, said.file.as_ref()).await,
+            };
+            let error = match posted {
                 Ok(answer) => {
-                    self.links.accepted();
+                    self.links.token_taken();
                     return Ok(receipt(&row.target, answer));
                 }
                 Err(error) => error,
             };
-            let is_file = said.file.is_some();
+            // A file may be refused where words are not.
+            if is_news && !is_file && matches!(error.code(), Some(50001 | 50013)) {
+                self.sending.mute.insert(channel, error.clone()).await;
+            }
             let tried = Tried { is_file, quotes, again: was_tried(row), ..Tried::new(step) };
             match meaning(&error, tried) {
                 // Nothing was sent, so that the nonce is still free.
@@ -51,7 +61,7 @@ impl Discord {
                     tracing::info!(channel = %self.context.id, row = row.seq, "it was sent, and has been deleted since");
                     return Ok(SendReceipt::default());
                 }
-                told => return Err(self.failed(told, row).await),
+                told => return Err(self.failed(told, row)),
             }
         }
     }
@@ -94,7 +104,7 @@ impl Discord {
                     }
                     _ => {}
                 }
-                return Err(self.failed(told, row).await);
+                return Err(self.failed(told, row));
             }
         };
         self.sending.threads.insert(message, ()).await;
@@ -112,7 +122,7 @@ impl Discord {
         let call = Call::new(Method::POST, "users/@me/channels");
         let channel = match self.api.ask_with::<_, Value>(call, &json!({ "recipient_id": user })).await {
             Ok(answer) => id_of(&answer.body),
-            Err(error) => return Err(self.failed(meaning(&error, Tried::new(Step::OpenDirect)), row).await),
+            Err(error) => return Err(self.failed(meaning(&error, Tried::new(Step::OpenDirect)), row)),
         };
         let channel = channel.ok_or_else(|| SendError::Transient("a direct channel without a number".to_owned()))?;
         self.sending.directs.insert(user, channel).await;

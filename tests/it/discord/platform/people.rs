@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::sessions::intents;
 use super::state::{Inner, id_of, merge, now_ms, time_of};
 use super::{BOT, BOT_NAME, Platform};
 
@@ -252,14 +253,17 @@ impl Platform {
         inner.channels.get_mut(&channel).unwrap().denied = if closed { deny::SEND_MESSAGES } else { 0 };
     }
 
-    /// What the bot may not do in a channel and its threads, by the bits of [`deny`]; nobody is told. Discord shows it as an
-    /// overwrite for the bot's user.
+    /// What the bot may not do in a channel and its threads, by the bits of [`deny`]. Discord shows it as an overwrite
+    /// for the bot's user, and tells of the change.
     pub(crate) fn denies(&self, channel: u64, bits: u64) {
         let mut inner = self.lock();
-        let channel = inner.channels.get_mut(&channel).unwrap();
-        channel.denied = bits;
+        let found = inner.channels.get_mut(&channel).unwrap();
+        found.denied = bits;
         let overwrite = json!([{ "id": BOT.to_string(), "type": 1, "allow": "0", "deny": bits.to_string() }]);
-        channel.json["permission_overwrites"] = if bits == 0 { json!([]) } else { overwrite };
+        found.json["permission_overwrites"] = if bits == 0 { json!([]) } else { overwrite };
+        let json = found.json.clone();
+        inner.tell("CHANNEL_UPDATE", channel, intents::GUILDS, json);
+        inner.touch();
     }
 }
 

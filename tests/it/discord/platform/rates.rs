@@ -125,7 +125,7 @@ impl Traffic {
             ("x-ratelimit-limit", rate.most.to_string()),
             ("x-ratelimit-remaining", rate.most.saturating_sub(used).to_string()),
             ("x-ratelimit-reset", format!("{reset:.3}")),
-            ("x-ratelimit-reset-after", format!("{after:.3}")),
+            ("x-ratelimit-reset-after", format!("{:.3}", seconds(Duration::from_secs_f64(after)))),
             (
                 "x-ratelimit-bucket",
                 format!("{:032x}", bucket.route.len() * 7919 + usize::from(bucket.route.as_bytes()[0])),

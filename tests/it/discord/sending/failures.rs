@@ -12,29 +12,33 @@ use super::{ANN, Desk, GUILD, ROOM, again, room};
 
 #[tokio::test]
 async fn a_chat_that_is_closed_is_named_with_what_to_do() {
-    let desk = Desk::new().await;
-    let why = async |to: &Target| {
+    let mut desk = Desk::new().await;
+    let why = async |desk: &Desk, to: &Target| {
         let (kind, why) = desk.fails(&desk.row(to, "hello")).await;
         assert_eq!(kind, "gone", "{why}");
         why
     };
     desk.platform.denies(ROOM, deny::SEND_MESSAGES);
-    let told = why(&room()).await;
+    let told = why(&desk, &room()).await;
     assert!(told.contains("(50013)") && told.contains("\"Send Messages\""), "{told}");
+    why(&desk, &room()).await;
+    assert_eq!(desk.calls("send"), 1, "what is refused is remembered");
+    desk.restarts();
     desk.platform.denies(ROOM, deny::VIEW_CHANNEL);
-    let told = why(&room()).await;
+    let told = why(&desk, &room()).await;
     assert!(told.contains("(50001)") && told.contains("\"View Channel\""), "{told}");
     desk.platform.denies(ROOM, 0);
+    desk.restarts();
 
     let forum = desk.platform.forum(GUILD, ROOM + 1, "forum");
-    assert!(why(&Target::of(forum.to_string())).await.contains("(50008)"));
+    assert!(why(&desk, &Target::of(forum.to_string())).await.contains("(50008)"));
     let thread = desk.platform.thread(ROOM, ANN, "thread", false);
     desk.platform.archives(thread, true);
-    assert!(why(&Target::of(thread.to_string())).await.contains("locked (160005)"));
+    assert!(why(&desk, &Target::of(thread.to_string())).await.contains("locked (160005)"));
     desk.platform.deletes_channel(ROOM);
-    assert!(why(&room()).await.contains("(10003)"));
+    assert!(why(&desk, &room()).await.contains("(10003)"));
     desk.platform.closes_dms(ANN, true);
-    let told = why(&Target::of(desk.platform.dm(ANN).to_string())).await;
+    let told = why(&desk, &Target::of(desk.platform.dm(ANN).to_string())).await;
     assert!(told.contains("takes no direct messages"), "{told}");
     desk.clean();
 }
