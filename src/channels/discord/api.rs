@@ -7,16 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::Form;
-use reqwest::{Client, Method, Proxy, RequestBuilder, Response, redirect, retry};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::channels::discord::config::DiscordConfig;
+use crate::http::client::{LATE, Unanswered, body, client, unreadable};
 use crate::model::Secret;
-
-/// How long establishing a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// The largest answer that is read: a hundred messages of the largest kind stay below it.
 const MAX_ANSWER: usize = 32 << 20;
@@ -164,20 +162,8 @@ impl Api {
             return Ok(client.clone());
         }
         let unmade = |error: &reqwest::Error| CallError::Connect(self.scrubbed(error.to_string()));
-        let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(64)
-            .pool_idle_timeout(Duration::from_secs(55))
-            .tcp_nodelay(true)
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            // Whether a call may be repeated is for the pipeline to say.
-            .retry(retry::never());
-        if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(Proxy::all(proxy.expose()).map_err(|error| unmade(&error))?);
-        }
-        let client = builder.build().map_err(|error| unmade(&error))?;
+        let proxy = self.proxy.as_ref().map(Secret::expose);
+        let client = client(USER_AGENT, proxy).map_err(|error| unmade(&error))?;
         Ok(self.client.get_or_init(|| client).clone())
     }
 
@@ -235,17 +221,13 @@ impl Api {
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Answer<T>, CallError> {
         let mut response = request.send().await.map_err(|error| self.lost(error))?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(error))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(CallError::Odd { status, what: format!("more than {MAX_ANSWER} bytes") });
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let Some(body) = body(&mut response, MAX_ANSWER).await.map_err(|error| self.lost(error))? else {
+            return Err(CallError::Odd { status, what: format!("more than {MAX_ANSWER} bytes") });
+        };
         if (200..300).contains(&status) {
             let json = if status == 204 { b"null" } else { body.as_slice() };
             let body = serde_json::from_slice(json)
-                .map_err(|error| CallError::Odd { status, what: unreadable(&error).to_owned() })?;
+                .map_err(|error| CallError::Odd { status, what: unreadable(&error, "Discord") })?;
             return Ok(Answer { body, pause: pause(response.headers()) });
         }
         Err(self.refused(status, response.headers(), &body))
@@ -280,23 +262,16 @@ impl Api {
                 codes(&body.errors, &mut inner);
                 CallError::Refused { status, code: body.code, message: self.scrubbed(body.message), inner }
             }
-            Err(error) => CallError::Odd { status, what: unreadable(&error).to_owned() },
+            Err(error) => CallError::Odd { status, what: unreadable(&error, "Discord") },
         }
     }
 
     /// URLs hold tokens of interactions, so they never become part of an error.
     fn lost(&self, error: reqwest::Error) -> CallError {
-        let (connect, timeout) = (error.is_connect(), error.is_timeout());
-        let error = error.without_url();
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        let text = self.scrubbed(cause.to_string());
-        match (connect, timeout) {
-            (true, _) => CallError::Connect(text),
-            (false, true) => late(),
-            (false, false) => CallError::Lost(text),
+        match Unanswered::of(error) {
+            Unanswered::Connect(why) => CallError::Connect(self.scrubbed(why)),
+            Unanswered::Late => late(),
+            Unanswered::Lost(why) => CallError::Lost(self.scrubbed(why)),
         }
     }
 
@@ -307,7 +282,7 @@ impl Api {
 }
 
 fn late() -> CallError {
-    CallError::Lost("no answer in time".to_owned())
+    CallError::Lost(LATE.to_owned())
 }
 
 /// Slow mode, and the pace of a channel and of a server: whatever the headers say, it is not about the bot.
@@ -349,15 +324,6 @@ fn codes(errors: &serde_json::Value, into: &mut Vec<String>) {
         }
         serde_json::Value::Array(list) => list.iter().for_each(|value| codes(value, into)),
         _ => {}
-    }
-}
-
-/// What is wrong with an answer. The parser's own words repeat what it found there.
-fn unreadable(error: &serde_json::Error) -> &'static str {
-    match error.classify() {
-        serde_json::error::Category::Data => "not what this call answers",
-        serde_json::error::Category::Eof => "an answer that breaks off",
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "not what Discord writes (no JSON)",
     }
 }
 
