@@ -1,5 +1,6 @@
 //! What was said in one chat while nobody listened.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,18 +9,15 @@ use serde_json::value::RawValue;
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::CallError;
 use crate::channels::discord::ids::Snowflake;
+use crate::channels::discord::ingress::intake::{LONGEST_PAUSE, PAUSE};
 use crate::channels::discord::ingress::kept::Chat;
 use crate::channels::discord::normalize::{self, Heard, Rules};
 use crate::channels::discord::wire::Message;
-use crate::contract::store::StoreError;
 use crate::model::{Incoming, Timestamp};
 
 /// As many messages as Discord gives at once
 /// (<https://docs.discord.com/developers/resources/message#get-channel-messages>).
 const PAGE: usize = 100;
-
-/// For how long Discord is asked for a page in vain.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// So many events are stored at once.
 const BATCH: usize = 50;
@@ -30,17 +28,9 @@ struct Id {
     id: Snowflake,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    #[error("{0}")]
-    Call(#[from] CallError),
-    #[error("{0}")]
-    Store(#[from] StoreError),
-}
-
 /// Reads what was said after a message, the newest so many of them, and stores what was for the bot, the oldest first. Answers
 /// how many those were.
-pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Snowflake) -> Result<usize, Trouble> {
+pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Snowflake) -> Result<usize, CallError> {
     let missed = history(channel, chat, after).await?;
     let mut found = 0;
     let mut events = Vec::new();
@@ -52,39 +42,49 @@ pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Sn
         // Neither is written in a history.
         message.guild_id = chat.guild;
         channel.look_up(&message, rules).await;
-        let mut heard = normalize::message(&message, &channel.places, rules);
+        let judged = |message: &Message| {
+            let judge = || normalize::message(message, &channel.places, rules);
+            catch_unwind(AssertUnwindSafe(judge)).unwrap_or(Heard::Nothing("poisoned"))
+        };
+        let mut heard = judged(&message);
         if matches!(heard, Heard::Event(_)) {
             channel.add_member(&mut message).await;
-            heard = normalize::message(&message, &channel.places, rules);
+            heard = judged(&message);
         }
         match heard {
             Heard::Event(event) => events.push((*event, Chat { last: message.id, ..chat })),
             Heard::Nothing(reason) => channel.pass_over(reason),
         }
         if events.len() >= BATCH {
-            found += store(channel, &mut events).await?;
+            found += store(channel, &mut events).await;
         }
     }
-    Ok(found + store(channel, &mut events).await?)
+    Ok(found + store(channel, &mut events).await)
 }
 
-async fn store(channel: &Discord, events: &mut Vec<(Incoming, Chat)>) -> Result<usize, StoreError> {
-    let Some((_, last)) = events.last() else { return Ok(0) };
+/// Whatever it takes: who reads is ended when nobody waits for it any more.
+async fn store(channel: &Discord, events: &mut Vec<(Incoming, Chat)>) -> usize {
+    let Some((_, last)) = events.last() else { return 0 };
     let cursor = last.cursor(channel.bot);
     let events: Vec<_> = events.drain(..).map(|(event, _)| event).collect();
-    let count = events.len();
-    channel.keep(events, vec![cursor]).await?;
-    Ok(count)
+    let mut pause = PAUSE;
+    while let Err(error) = channel.keep(events.clone(), vec![cursor.clone()]).await {
+        tracing::error!(channel = %channel.context.id, %error, "what was missed cannot be stored; it waits");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    events.len()
 }
 
 /// The messages after one, the newest first.
 async fn history(channel: &Discord, chat: Chat, after: Snowflake) -> Result<Vec<Box<RawValue>>, CallError> {
     let most = usize::from(channel.config.catch_up_messages);
+    let patience = *channel.config.timeout * 2;
     let mut missed: Vec<Box<RawValue>> = Vec::new();
     let mut before = String::new();
     loop {
         let path = format!("channels/{}/messages?limit={PAGE}{before}", chat.id);
-        let page: Vec<Box<RawValue>> = channel.look(&path, PATIENCE).await?;
+        let page: Vec<Box<RawValue>> = channel.look(&path, patience).await?;
         let is_last = page.len() < PAGE;
         for raw in page {
             let Ok(Id { id }) = serde_json::from_str::<Id>(raw.get()) else { continue };

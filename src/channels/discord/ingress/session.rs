@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::discord::Discord;
@@ -77,7 +78,11 @@ pub(super) async fn keep(channel: &Arc<Discord>, shard: Shard, stop: &Cancellati
             drop(sender);
             ended
         };
+        let began = Instant::now();
         let (ended, ()) = tokio::join!(connection, Box::pin(intake.run(receiver)));
+        if began.elapsed() >= LONGEST_PAUSE {
+            trouble.failures = 0;
+        }
         let goes_on = match ended {
             Ended::Stopped => break,
             Ended::BadToken(_) => trouble.refused_token().await,
