@@ -13,7 +13,7 @@ use crate::channels::discord::api::CallError;
 use crate::channels::discord::ids::Snowflake;
 use crate::channels::discord::ingress::intake::Live;
 use crate::channels::discord::ingress::kept::Chat;
-use crate::channels::discord::ingress::missed;
+use crate::channels::discord::ingress::missed::{self, Gap};
 use crate::channels::discord::normalize::Rules;
 use crate::channels::discord::wire::Guild;
 
@@ -47,6 +47,8 @@ pub(super) struct CatchUp {
 }
 
 struct Reading {
+    /// The last message that can have been missed: what came later was told. `None`: not known.
+    last: Option<Snowflake>,
     /// What has come meanwhile. `None`: it does not wait any more, as the chat cannot be read for now.
     held: Option<Vec<Live>>,
     runs: bool,
@@ -82,7 +84,7 @@ impl CatchUp {
         self.waiting.clear();
         for chat in chats {
             match chat.guild {
-                None => self.enqueue(chat),
+                None => self.enqueue(chat, None),
                 Some(guild) if guilds.is_none_or(|guilds| guilds.contains(&guild)) => self.waiting.entry(guild).or_default().push(chat),
                 Some(_) => {}
             }
@@ -94,7 +96,7 @@ impl CatchUp {
     pub(super) fn go_on(&mut self, behind: Snowflake, chats: Vec<Chat>) {
         self.from = self.start(behind);
         self.begun = true;
-        chats.into_iter().for_each(|chat| self.enqueue(chat));
+        chats.into_iter().for_each(|chat| self.enqueue(chat, None));
     }
 
     fn start(&self, behind: Snowflake) -> Snowflake {
@@ -113,13 +115,13 @@ impl CatchUp {
             listed.map(|channel| (channel.id, channel.last_message_id)).collect();
         let (told, archived): (Vec<Chat>, Vec<Chat>) = chats.into_iter().partition(|chat| last.contains_key(&chat.id));
         for chat in told {
-            if last[&chat.id].is_some_and(|last| last > self.from) {
-                self.enqueue(chat);
+            if let Some(last) = last[&chat.id].filter(|last| *last > self.from) {
+                self.enqueue(chat, Some(last));
             }
         }
         // Threads that are archived are not told. What was said before that may have been missed, though.
         let oldest = self.from.earlier(ARCHIVED_AFTER);
-        archived.into_iter().filter(|chat| chat.last > oldest).for_each(|chat| self.enqueue(chat));
+        archived.into_iter().filter(|chat| chat.last > oldest).for_each(|chat| self.enqueue(chat, None));
     }
 
     /// The bot is in a guild no more.
@@ -129,12 +131,16 @@ impl CatchUp {
         }
     }
 
-    fn enqueue(&mut self, chat: Chat) {
+    fn enqueue(&mut self, chat: Chat, last: Option<Snowflake>) {
         match self.reading.entry(chat.id) {
-            // What it has read already does not reach as far as this gap.
-            Entry::Occupied(mut reading) => reading.get_mut().again |= reading.get().runs,
+            Entry::Occupied(mut reading) => {
+                let reading = reading.get_mut();
+                // What it has read already does not reach as far as this gap.
+                reading.again |= reading.runs;
+                reading.last = last.and_then(|last| reading.last.map(|before| before.max(last)));
+            }
             Entry::Vacant(place) => {
-                place.insert(Reading { held: Some(Vec::new()), runs: false, again: false });
+                place.insert(Reading { last, held: Some(Vec::new()), runs: false, again: false });
                 self.queue.push_back(chat);
             }
         }
@@ -144,11 +150,11 @@ impl CatchUp {
     fn fill(&mut self) {
         while self.running.len() < AT_ONCE {
             let Some(chat) = self.queue.pop_front() else { return };
-            if let Some(reading) = self.reading.get_mut(&chat.id) {
-                (reading.runs, reading.again) = (true, false);
-            }
-            let (channel, rules, from) = (Arc::clone(&self.channel), Arc::clone(&self.rules), self.from);
-            self.running.spawn(async move { (chat, read(&channel, &rules, chat, from).await) });
+            let Some(reading) = self.reading.get_mut(&chat.id) else { continue };
+            (reading.runs, reading.again) = (true, false);
+            let gap = Gap { after: self.from, last: reading.last };
+            let (channel, rules) = (Arc::clone(&self.channel), Arc::clone(&self.rules));
+            self.running.spawn(async move { (chat, read(&channel, &rules, chat, gap).await) });
         }
     }
 
@@ -219,9 +225,9 @@ impl CatchUp {
 }
 
 /// What cannot be read is named; what could be stored is.
-async fn read(channel: &Discord, rules: &Rules, chat: Chat, from: Snowflake) -> Result<(), Unread> {
+async fn read(channel: &Discord, rules: &Rules, chat: Chat, gap: Gap) -> Result<(), Unread> {
     let (id, place) = (&channel.context.id, chat.id);
-    let (result, read) = match missed::read(channel, rules, chat, from).await {
+    let (result, read) = match missed::read(channel, rules, chat, gap).await {
         Ok(0) => ("nothing", Ok(())),
         Ok(found) => {
             tracing::info!(channel = %id, chat = %place, found, "messages that were missed are taken up");
@@ -229,6 +235,12 @@ async fn read(channel: &Discord, rules: &Rules, chat: Chat, from: Snowflake) -> 
         }
         Err(CallError::Refused { status: 403 | 404, code, message, .. }) => {
             tracing::info!(channel = %id, chat = %place, code, message, "what was missed in a chat cannot be read");
+            if code == UNKNOWN_CHANNEL {
+                let source = chat.cursor(channel.bot).0;
+                if let Err(error) = channel.context.store.forget_cursors(vec![source]).await {
+                    tracing::warn!(channel = %id, %error, "a chat that is gone cannot be forgotten");
+                }
+            }
             ("refused", Ok(()))
         }
         Err(error) => {
@@ -240,3 +252,6 @@ async fn read(channel: &Discord, rules: &Rules, chat: Chat, from: Snowflake) -> 
         .increment(1);
     read
 }
+
+/// It was deleted (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>).
+const UNKNOWN_CHANNEL: u32 = 10_003;

@@ -28,10 +28,19 @@ struct Id {
     id: Snowflake,
 }
 
-/// Reads what was said after a message, the newest so many of them, and stores what was for the bot, the oldest first. Answers
+/// What was missed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gap {
+    /// After this message.
+    pub(super) after: Snowflake,
+    /// Up to this one, where that is known.
+    pub(super) last: Option<Snowflake>,
+}
+
+/// Reads what was said in a gap, the newest so many of them, and stores what was for the bot, the oldest first. Answers
 /// how many those were.
-pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Snowflake) -> Result<usize, CallError> {
-    let missed = history(channel, chat, after).await?;
+pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, gap: Gap) -> Result<usize, CallError> {
+    let missed = history(channel, chat, gap).await?;
     let mut found = 0;
     let mut events = Vec::new();
     for raw in missed.into_iter().rev() {
@@ -76,19 +85,19 @@ async fn store(channel: &Discord, events: &mut Vec<(Incoming, Chat)>) -> usize {
     events.len()
 }
 
-/// The messages after one, the newest first.
-async fn history(channel: &Discord, chat: Chat, after: Snowflake) -> Result<Vec<Box<RawValue>>, CallError> {
+/// The messages of a gap, the newest first.
+async fn history(channel: &Discord, chat: Chat, gap: Gap) -> Result<Vec<Box<RawValue>>, CallError> {
     let most = usize::from(channel.config.catch_up_messages);
     let patience = *channel.config.timeout * 2;
     let mut missed: Vec<Box<RawValue>> = Vec::new();
-    let mut before = String::new();
+    let mut before = gap.last.map_or_else(String::new, |last| format!("&before={}", last.0.saturating_add(1)));
     loop {
         let path = format!("channels/{}/messages?limit={PAGE}{before}", chat.id);
         let page: Vec<Box<RawValue>> = channel.look(&path, patience).await?;
         let is_last = page.len() < PAGE;
         for raw in page {
             let Ok(Id { id }) = serde_json::from_str::<Id>(raw.get()) else { continue };
-            if id <= after {
+            if id <= gap.after {
                 return Ok(missed);
             }
             if missed.len() == most {
