@@ -2,6 +2,7 @@
 //! gateway.
 
 mod answers;
+mod gaps;
 mod gateway;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;

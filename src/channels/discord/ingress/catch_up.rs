@@ -85,7 +85,9 @@ impl CatchUp {
         for chat in chats {
             match chat.guild {
                 None => self.enqueue(chat, None),
-                Some(guild) if guilds.is_none_or(|guilds| guilds.contains(&guild)) => self.waiting.entry(guild).or_default().push(chat),
+                Some(guild) if guilds.is_none_or(|guilds| guilds.contains(&guild)) => {
+                    self.waiting.entry(guild).or_default().push(chat)
+                }
                 Some(_) => {}
             }
         }
