@@ -2,14 +2,18 @@
 //! gateway.
 
 mod answers;
+mod crash;
 mod gaps;
 mod gateway;
+mod isolation;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
 mod render;
 mod sending;
 mod serenity;
 mod setting;
+mod shards;
+mod states;
 mod suite;
 
 use std::sync::Arc;

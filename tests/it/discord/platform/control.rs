@@ -74,6 +74,14 @@ impl Platform {
         }
     }
 
+    /// From now on every connection ends as soon as it has its session and what it was to be told.
+    pub(crate) fn hangs_up(&self, hangs_up: bool) {
+        self.lock().sockets.hangs_up = hangs_up;
+        if hangs_up {
+            self.drops_connections();
+        }
+    }
+
     /// Heartbeats are not acknowledged any more: the connection is a zombie.
     pub(crate) fn withholds_acks(&self, withholds: bool) {
         self.lock().sockets.withholds_acks = withholds;
