@@ -254,7 +254,8 @@ impl Api {
             Ok(body) => {
                 let mut inner = Vec::new();
                 codes(&body.errors, &mut inner);
-                CallError::Refused { status, code: body.code, message: self.scrubbed(body.message), inner }
+                let message = without_quoted(&self.scrubbed(body.message));
+                CallError::Refused { status, code: body.code, message, inner }
             }
             Err(error) => CallError::Odd { status, what: unreadable(&error).to_owned() },
         }
@@ -328,6 +329,12 @@ fn codes(errors: &serde_json::Value, into: &mut Vec<String>) {
     }
 }
 
+/// What an API quotes is a piece of what was sent: people's words and the chatbot's, which are for no log.
+fn without_quoted(message: &str) -> String {
+    let parts = message.split('"').enumerate();
+    parts.map(|(n, part)| if n % 2 == 0 { part } else { "\"…\"" }).collect()
+}
+
 /// What is wrong with an answer. The parser's own words repeat what it found there.
 fn unreadable(error: &serde_json::Error) -> &'static str {
     match error.classify() {
@@ -374,14 +381,17 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_every_code_and_no_token() {
-        let body = r#"{"code": 50035, "message": "Invalid s.e.cret Body", "errors": {"message_reference": {"_errors": [
+        let body = r#"{"code": 50035, "message": "Invalid s.e.cret \"said\" Body", "errors": {"message_reference": {"_errors": [
             {"code": "REPLIES_UNKNOWN_MESSAGE", "message": "Unknown message"}]}}}"#;
         let CallError::Refused { status: 400, code: 50035, message, inner } =
             api().refused(400, &headers(&[]), body.as_bytes())
         else {
             panic!("not refused")
         };
-        assert_eq!((message.as_str(), inner), ("Invalid [token] Body", vec!["REPLIES_UNKNOWN_MESSAGE".to_owned()]));
+        assert_eq!(
+            (message.as_str(), inner),
+            ("Invalid [token] \"…\" Body", vec!["REPLIES_UNKNOWN_MESSAGE".to_owned()])
+        );
         assert!(matches!(api().refused(502, &headers(&[]), b"<html>"), CallError::Odd { status: 502, .. }));
         let webhook = api().refused(401, &headers(&[]), br#"{"code": 50027, "message": "Invalid Webhook Token"}"#);
         assert!(!webhook.is_unauthorized());

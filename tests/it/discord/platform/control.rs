@@ -92,6 +92,11 @@ impl Platform {
         self.lock().sockets.down = down;
     }
 
+    /// From now on clients are sent elsewhere.
+    pub(crate) fn gateway_is_at(&self, url: &str) {
+        self.lock().gateway_url = url.to_owned();
+    }
+
     /// How many sessions may still be started today.
     pub(crate) fn leaves_starts(&self, left: u64) {
         self.lock().sockets.starts_left = left;
