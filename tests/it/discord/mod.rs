@@ -9,10 +9,12 @@ mod isolation;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
 mod platform;
 mod render;
+mod secrets;
 mod sending;
 mod serenity;
 mod setting;
 mod shards;
+mod soak;
 mod states;
 mod suite;
 
