@@ -151,7 +151,7 @@ async fn kill_again_and_again(outside: &Outside, plan: &Plan, dice: &mut fastran
                         break (daemon, end - Instant::now());
                     }
                     tokio::time::sleep(pause).await;
-                    something_happens(platform, dice);
+                    something_happens(platform, dice, plan.forgets_every > 0);
                 }
             }
             Life::LoggedIn(life) => {
@@ -177,14 +177,15 @@ async fn kill_again_and_again(outside: &Outside, plan: &Plan, dice: &mut fastran
     }
 }
 
-/// What a connection goes through. All of it can be taken up again.
-fn something_happens(platform: &Platform, dice: &mut fastrand::Rng) {
-    match dice.u8(0..6) {
-        0 => platform.drops_connections(),
-        1 => platform.reconnects(),
-        2 => platform.closes(4000),
-        3 => platform.closes_without_code(),
-        4 => platform.invalidates(true),
+/// What a connection goes through. Its session goes on, or is gone as well.
+fn something_happens(platform: &Platform, dice: &mut fastrand::Rng, forgets: bool) {
+    match dice.u8(0..8) {
+        0 if forgets => platform.closes(4009),
+        0..3 => platform.drops_connections(),
+        3 => platform.reconnects(),
+        4 => platform.closes(4000),
+        5 => platform.closes_without_code(),
+        6 => platform.invalidates(true),
         _ => platform.closes(1001),
     }
 }

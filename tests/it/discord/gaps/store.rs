@@ -54,8 +54,8 @@ async fn what_was_missed_waits_for_the_store_as_well() {
     until("it is being read", async || read(&world).contains(&ann)).await;
     let lock = locked(&world);
     world.platform.tells(ANN, "ann 2");
-    // Longer than the store waits for its lock.
-    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    // Longer than the store waits for its lock, twice.
+    tokio::time::sleep(Duration::from_millis(5_500)).await;
     drop(lock);
     world.gets(ann, 4).await;
     world.heard().await;
