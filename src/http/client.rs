@@ -78,3 +78,23 @@ pub fn unreadable(error: &serde_json::Error, whose: &str) -> String {
         }
     }
 }
+
+/// A refusal without what it quotes, which is a piece of what was sent ("Unsupported start tag "x" at byte offset 7"): people's
+/// words and the chatbot's are for no log.
+pub fn without_quoted(refusal: &str) -> String {
+    let parts = refusal.split('"').enumerate();
+    parts.map(|(n, part)| if n % 2 == 0 { part } else { "\"…\"" }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_quoted;
+
+    #[test]
+    fn what_is_quoted_is_left_out() {
+        let cut = |text: &str| without_quoted(text);
+        assert_eq!(cut("Bad Request: chat not found"), "Bad Request: chat not found");
+        assert_eq!(cut("expected \"</b>\", found \"</i>\""), "expected \"…\", found \"…\"");
+        assert_eq!(cut("can't find end of \"my secret"), "can't find end of \"…\"");
+    }
+}

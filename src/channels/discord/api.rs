@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::channels::discord::config::DiscordConfig;
-use crate::http::client::{LATE, Unanswered, body, client, unreadable};
+use crate::http::client::{LATE, Unanswered, body, client, unreadable, without_quoted};
 use crate::model::Secret;
 
 /// The largest answer that is read: a hundred messages of the largest kind stay below it.
@@ -260,7 +260,8 @@ impl Api {
             Ok(body) => {
                 let mut inner = Vec::new();
                 codes(&body.errors, &mut inner);
-                CallError::Refused { status, code: body.code, message: self.scrubbed(body.message), inner }
+                let message = without_quoted(&self.scrubbed(body.message));
+                CallError::Refused { status, code: body.code, message, inner }
             }
             Err(error) => CallError::Odd { status, what: unreadable(&error, "Discord") },
         }
@@ -364,14 +365,17 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_every_code_and_no_token() {
-        let body = r#"{"code": 50035, "message": "Invalid s.e.cret Body", "errors": {"message_reference": {"_errors": [
+        let body = r#"{"code": 50035, "message": "Invalid s.e.cret \"said\" Body", "errors": {"message_reference": {"_errors": [
             {"code": "REPLIES_UNKNOWN_MESSAGE", "message": "Unknown message"}]}}}"#;
         let CallError::Refused { status: 400, code: 50035, message, inner } =
             api().refused(400, &headers(&[]), body.as_bytes())
         else {
             panic!("not refused")
         };
-        assert_eq!((message.as_str(), inner), ("Invalid [token] Body", vec!["REPLIES_UNKNOWN_MESSAGE".to_owned()]));
+        assert_eq!(
+            (message.as_str(), inner),
+            ("Invalid [token] \"…\" Body", vec!["REPLIES_UNKNOWN_MESSAGE".to_owned()])
+        );
         assert!(matches!(api().refused(502, &headers(&[]), b"<html>"), CallError::Odd { status: 502, .. }));
         let webhook = api().refused(401, &headers(&[]), br#"{"code": 50027, "message": "Invalid Webhook Token"}"#);
         assert!(!webhook.is_unauthorized());

@@ -84,7 +84,17 @@ pub(super) fn account(token: &str) -> Option<Snowflake> {
 
 /// The source of a shard's cursor: its session, and how far it was heard. It belongs to the bot, not to the channel.
 pub(super) fn session_source(bot: Snowflake, shard: u16, shards: u16) -> String {
-    format!("discord:{bot}:shard:{shard}/{shards}")
+    format!("{}{shard}/{shards}", session_sources(bot))
+}
+
+/// How the sources of a bot's shards begin.
+pub(super) fn session_sources(bot: Snowflake) -> String {
+    format!("discord:{bot}:shard:")
+}
+
+/// Among how many the shard of a source is.
+pub(super) fn shards_of(source: &str) -> Option<u16> {
+    source.rsplit_once('/')?.1.parse().ok()
 }
 
 /// The source of a chat's cursor: its last message that was for the bot.

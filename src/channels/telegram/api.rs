@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use teloxide::requests::Payload;
 
 use crate::channels::telegram::config::TelegramConfig;
-use crate::http::client::{LATE, Unanswered, body, client, unreadable};
+use crate::http::client::{LATE, Unanswered, body, client, unreadable, without_quoted};
 use crate::model::Secret;
 
 /// The largest answer that is read: 100 updates of the largest kind stay below it.
@@ -197,24 +197,4 @@ impl Api {
 
 fn late() -> CallError {
     CallError::Lost(LATE.to_owned())
-}
-
-/// What Telegram quotes is a piece of what was sent ("Unsupported start tag "x" at byte offset 7"): people's words and the
-/// chatbot's, which are for no log.
-fn without_quoted(description: &str) -> String {
-    let parts = description.split('"').enumerate();
-    parts.map(|(n, part)| if n % 2 == 0 { part } else { "\"…\"" }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_quoted;
-
-    #[test]
-    fn what_telegram_quotes_is_left_out() {
-        let cut = |text: &str| without_quoted(text);
-        assert_eq!(cut("Bad Request: chat not found"), "Bad Request: chat not found");
-        assert_eq!(cut("expected \"</b>\", found \"</i>\""), "expected \"…\", found \"…\"");
-        assert_eq!(cut("can't find end of \"my secret"), "can't find end of \"…\"");
-    }
 }

@@ -114,6 +114,10 @@ impl Platform {
         self.lock().sent.iter().filter(|sent| sent.channel == channel).count()
     }
 
+    pub(crate) fn sent_in_all(&self) -> usize {
+        self.lock().sent.len()
+    }
+
     /// The texts that a chat has got from the bot, as they are now, without those that are deleted.
     pub(crate) fn texts(&self, channel: u64) -> Vec<String> {
         let inner = self.lock();

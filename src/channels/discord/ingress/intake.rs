@@ -33,8 +33,8 @@ const BATCH: usize = 100;
 const WRITE_DOWN: Duration = Duration::from_secs(5);
 
 /// The first pause when the store takes nothing; it doubles.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// An event to be stored.
 pub(super) struct Live {
@@ -78,6 +78,9 @@ impl Intake {
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<Dispatch>) {
         let mut received = Vec::with_capacity(BATCH);
         let mut tick = tokio::time::interval(WRITE_DOWN);
+        if !self.go_on().await {
+            return;
+        }
         loop {
             tokio::select! {
                 biased;
@@ -87,10 +90,15 @@ impl Intake {
                         break;
                     }
                     for dispatch in received.drain(..) {
-                        self.take(dispatch).await;
+                        if !self.take(dispatch).await {
+                            return;
+                        }
                     }
                 }
-                _ = tick.tick() => self.write_down().await,
+                _ = tick.tick() => {
+                    self.catch_up.retry();
+                    self.write_down().await;
+                }
             }
             if self.kept.behind.is_some() && self.catch_up.is_settled() && self.batch.is_empty() {
                 self.kept.behind = None;
@@ -104,15 +112,19 @@ impl Intake {
         self.write_down().await;
     }
 
-    async fn take(&mut self, dispatch: Dispatch) {
+    /// `false` when it is time to stop.
+    async fn take(&mut self, dispatch: Dispatch) -> bool {
         let Dispatch { name, data, session } = dispatch;
         let (raw, seq) = (data.get(), session.seq);
         match &*name {
             "MESSAGE_CREATE" => self.message(raw, seq, normalize::message).await,
             "MESSAGE_UPDATE" => self.message(raw, seq, normalize::edited).await,
             "INTERACTION_CREATE" => self.interaction(raw, seq),
-            "READY" => self.ready().await,
-            "RESUMED" => self.resumed().await,
+            "READY" => {
+                if !self.ready(raw).await {
+                    return false;
+                }
+            }
             "GUILD_CREATE" => {
                 if let Some(guild) = self.read::<wire::Guild>(raw) {
                     self.channel.places.learn_guild(&guild);
@@ -124,10 +136,18 @@ impl Intake {
                     self.channel.sending.forget_refusals();
                 }
                 learn(&self.channel.places, name, raw);
+                if let Some(guild) = (name == "GUILD_DELETE").then(|| self.read::<wire::GuildDelete>(raw)).flatten() {
+                    self.catch_up.guild_went(&guild);
+                }
             }
         }
         self.kept.session = Some(session);
         self.is_newer = true;
+        if &*name == "READY" {
+            // At once: each session that is forgotten costs one of the day's.
+            self.write_down().await;
+        }
+        true
     }
 
     /// What cannot be read is counted and passed over.
@@ -185,31 +205,37 @@ impl Intake {
     }
 
     /// A new session. What was said since the last event of the one before is to be read.
-    async fn ready(&mut self) {
+    async fn ready(&mut self, raw: &str) -> bool {
         let behind = self.kept.behind.or(self.kept.heard);
-        if let (Some(behind), false) = (behind, self.channel.config.catch_up.is_zero()) {
-            self.kept.behind = Some(behind);
-            let chats = self.chats().await;
-            self.catch_up.begin(behind, chats);
-        }
+        let Some(behind) = behind.filter(|_| !self.channel.config.catch_up.is_zero()) else { return true };
+        let Some(chats) = self.chats().await else { return false };
+        let guilds = self.read::<wire::Ready>(raw).map(|ready| ready.guilds.iter().map(|guild| guild.id).collect());
+        self.kept.behind = Some(behind);
+        self.catch_up.begin(behind, chats, guilds.as_ref());
+        true
     }
 
-    async fn resumed(&mut self) {
-        if let Some(behind) = self.kept.behind {
-            let chats = self.chats().await;
-            self.catch_up.begin_again(behind, chats);
+    /// The process ended before everything was read. A session that is not taken up again will tell it at [`Intake::ready`].
+    async fn go_on(&mut self) -> bool {
+        if self.channel.config.catch_up.is_zero() {
+            self.kept.behind = None;
         }
+        let Some(behind) = self.kept.behind.filter(|_| self.kept.session.is_some()) else { return true };
+        let Some(chats) = self.chats().await else { return false };
+        self.catch_up.go_on(behind, chats);
+        true
     }
 
-    async fn chats(&self) -> Vec<Chat> {
+    /// `None` when it is time to stop.
+    async fn chats(&self) -> Option<Vec<Chat>> {
         let mut pause = PAUSE;
         loop {
             match self.channel.chats(self.shard).await {
-                Ok(chats) => return chats,
+                Ok(chats) => return Some(chats),
                 Err(error) => tracing::warn!(channel = %self.channel.context.id, %error, "the chats cannot be read"),
             }
             if !self.rest(&mut pause).await {
-                return Vec::new();
+                return None;
             }
         }
     }

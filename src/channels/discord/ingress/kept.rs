@@ -60,11 +60,20 @@ impl Chat {
 }
 
 impl Discord {
-    /// What is stored of a shard; nothing if it cannot be read any more.
+    /// What is stored of a shard. Of one that is new, as the bot was divided otherwise before: how far it was heard then.
     pub(super) async fn kept(&self, shard: Shard) -> Result<Kept, StoreError> {
+        let read = |cursor: &str| serde_json::from_str::<Kept>(cursor).ok();
         let source = ids::session_source(self.bot, shard.number, shard.of);
-        let cursor = self.context.store.cursor(&source).await?;
-        Ok(cursor.and_then(|cursor| serde_json::from_str(&cursor).ok()).unwrap_or_default())
+        if let Some(kept) = self.context.store.cursor(&source).await?.as_deref().and_then(read) {
+            return Ok(kept);
+        }
+        let mut others: HashMap<u16, Vec<Kept>> = HashMap::new();
+        for (source, cursor) in self.context.store.cursors(&ids::session_sources(self.bot)).await? {
+            if let (Some(of), Some(kept)) = (ids::shards_of(&source), read(&cursor)) {
+                others.entry(of).or_default().push(kept);
+            }
+        }
+        Ok(Kept { heard: heard_by(others.into_values()), ..Kept::default() })
     }
 
     /// The chats of a shard that have spoken to the bot, the most recent first. Those that have long been silent are forgotten.
@@ -97,9 +106,29 @@ impl Discord {
     }
 }
 
+/// How far all shards of the latest division have heard.
+fn heard_by(divisions: impl Iterator<Item = Vec<Kept>>) -> Option<Snowflake> {
+    let latest = divisions.max_by_key(|shards| shards.iter().filter_map(|kept| kept.heard).max())?;
+    latest.iter().filter_map(|kept| kept.behind.or(kept.heard)).min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_division_goes_on_where_the_last_shard_of_the_latest_one_was() {
+        let kept = |heard, behind: Option<u64>| Kept {
+            heard: Some(Snowflake(heard)),
+            behind: behind.map(Snowflake),
+            ..Kept::default()
+        };
+        let heard = |divisions: Vec<Vec<Kept>>| heard_by(divisions.into_iter()).map(|heard| heard.0);
+        assert_eq!(heard(vec![]), None);
+        assert_eq!(heard(vec![vec![Kept::default()]]), None);
+        assert_eq!(heard(vec![vec![kept(3, None)], vec![kept(9, None), kept(7, None)]]), Some(7));
+        assert_eq!(heard(vec![vec![kept(3, None)], vec![kept(9, Some(5)), kept(7, None)]]), Some(5));
+    }
 
     #[test]
     fn a_chat_is_read_as_it_was_written() {

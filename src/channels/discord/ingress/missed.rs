@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::CallError;
 use crate::channels::discord::ids::Snowflake;
+use crate::channels::discord::ingress::intake::{LONGEST_PAUSE, PAUSE};
 use crate::channels::discord::ingress::kept::Chat;
 use crate::channels::discord::ingress::lookup::Authors;
 use crate::channels::discord::normalize::{self, Heard, Rules};
@@ -19,13 +20,6 @@ use crate::model::{Incoming, Timestamp};
 /// (<https://docs.discord.com/developers/resources/message#get-channel-messages>).
 const PAGE: usize = 100;
 
-/// For how long Discord is asked for a page in vain. What is not read then never is.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
-
-/// The first pause when the store takes nothing; it doubles.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 /// So many events are stored at once.
 const BATCH: usize = 50;
 
@@ -35,10 +29,19 @@ struct Id {
     id: Snowflake,
 }
 
-/// Reads what was said after a message, the newest so many of them, and stores what was for the bot, the oldest first. Answers
+/// What was missed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gap {
+    /// After this message.
+    pub(super) after: Snowflake,
+    /// Up to this one, where that is known.
+    pub(super) last: Option<Snowflake>,
+}
+
+/// Reads what was said in a gap, the newest so many of them, and stores what was for the bot, the oldest first. Answers
 /// how many those were.
-pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Snowflake) -> Result<usize, CallError> {
-    let missed = history(channel, chat, after).await?;
+pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, gap: Gap) -> Result<usize, CallError> {
+    let missed = history(channel, chat, gap).await?;
     let mut found = 0;
     let mut events = Vec::new();
     let mut authors = Authors::new();
@@ -50,14 +53,14 @@ pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Sn
         // Neither is written in a history.
         message.guild_id = chat.guild;
         channel.look_up(&message, rules).await;
-        let judge = |message: &Message| {
-            let heard = catch_unwind(AssertUnwindSafe(|| normalize::message(message, &channel.places, rules)));
-            heard.unwrap_or(Heard::Nothing("poisoned"))
+        let judged = |message: &Message| {
+            let judge = || normalize::message(message, &channel.places, rules);
+            catch_unwind(AssertUnwindSafe(judge)).unwrap_or(Heard::Nothing("poisoned"))
         };
-        let mut heard = judge(&message);
+        let mut heard = judged(&message);
         if matches!(heard, Heard::Event(_)) {
             channel.add_member(&mut message, &mut authors).await;
-            heard = judge(&message);
+            heard = judged(&message);
         }
         match heard {
             Heard::Event(event) => events.push((*event, Chat { last: message.id, ..chat })),
@@ -70,7 +73,7 @@ pub(super) async fn read(channel: &Discord, rules: &Rules, chat: Chat, after: Sn
     Ok(found + store(channel, &mut events).await)
 }
 
-/// Stores events, whatever it takes: nobody reads them a second time.
+/// Whatever it takes: who reads is ended when nobody waits for it any more.
 async fn store(channel: &Discord, events: &mut Vec<(Incoming, Chat)>) -> usize {
     let Some((_, last)) = events.last() else { return 0 };
     let cursor = last.cursor(channel.bot);
@@ -84,18 +87,19 @@ async fn store(channel: &Discord, events: &mut Vec<(Incoming, Chat)>) -> usize {
     events.len()
 }
 
-/// The messages after one, the newest first.
-async fn history(channel: &Discord, chat: Chat, after: Snowflake) -> Result<Vec<Box<RawValue>>, CallError> {
+/// The messages of a gap, the newest first.
+async fn history(channel: &Discord, chat: Chat, gap: Gap) -> Result<Vec<Box<RawValue>>, CallError> {
     let most = usize::from(channel.config.catch_up_messages);
+    let patience = *channel.config.timeout * 2;
     let mut missed: Vec<Box<RawValue>> = Vec::new();
-    let mut before = String::new();
+    let mut before = gap.last.map_or_else(String::new, |last| format!("&before={}", last.0.saturating_add(1)));
     loop {
         let path = format!("channels/{}/messages?limit={PAGE}{before}", chat.id);
-        let page: Vec<Box<RawValue>> = channel.look(&path, PATIENCE).await?;
+        let page: Vec<Box<RawValue>> = channel.look(&path, patience).await?;
         let is_last = page.len() < PAGE;
         for raw in page {
             let Ok(Id { id }) = serde_json::from_str::<Id>(raw.get()) else { continue };
-            if id <= after {
+            if id <= gap.after {
                 return Ok(missed);
             }
             if missed.len() == most {

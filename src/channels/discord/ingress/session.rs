@@ -80,7 +80,7 @@ pub(super) async fn keep(channel: &Arc<Discord>, shard: Shard, stop: &Cancellati
         };
         let began = Instant::now();
         let (ended, ()) = tokio::join!(connection, Box::pin(intake.run(receiver)));
-        if began.elapsed() > LONGEST_PAUSE {
+        if began.elapsed() >= LONGEST_PAUSE {
             trouble.failures = 0;
         }
         let goes_on = match ended {

@@ -81,6 +81,14 @@ impl Platform {
         }
     }
 
+    /// From now on every connection ends as soon as it has its session and what it was to be told.
+    pub(crate) fn hangs_up(&self, hangs_up: bool) {
+        self.lock().sockets.hangs_up = hangs_up;
+        if hangs_up {
+            self.drops_connections();
+        }
+    }
+
     /// Heartbeats are not acknowledged any more: the connection is a zombie.
     pub(crate) fn withholds_acks(&self, withholds: bool) {
         self.lock().sockets.withholds_acks = withholds;
@@ -89,6 +97,11 @@ impl Platform {
     /// Nobody gets through to the gateway; open connections stay.
     pub(crate) fn gateway_is_down(&self, down: bool) {
         self.lock().sockets.down = down;
+    }
+
+    /// From now on clients are sent elsewhere.
+    pub(crate) fn gateway_is_at(&self, url: &str) {
+        self.lock().gateway_url = url.to_owned();
     }
 
     /// How many sessions may still be started today.

@@ -344,8 +344,15 @@ impl Inner {
             connection: Some(connection),
         };
         self.begin_session(&session, begun);
-        self.sockets.links.get_mut(&connection).unwrap().session = Some(session);
+        self.has_session(connection, session);
         Next::From(0)
+    }
+
+    fn has_session(&mut self, connection: u64, session: String) {
+        let hangs_up = self.sockets.hangs_up;
+        let link = self.sockets.links.get_mut(&connection).unwrap();
+        link.session = Some(session);
+        link.orders.extend(hangs_up.then_some(Order::Drop));
     }
 
     fn forbidden_intents(&self) -> u64 {
@@ -384,7 +391,7 @@ impl Inner {
             Next::From(_) => "resumed".to_owned(),
         };
         if matches!(next, Next::From(_)) {
-            self.sockets.links.get_mut(&connection).unwrap().session = Some(id);
+            self.has_session(connection, id);
         }
         // A connection that had the session before ends.
         self.touch();

@@ -66,6 +66,8 @@ pub(super) struct Sockets {
     pub(super) heartbeat_interval: Duration,
     pub(super) withholds_acks: bool,
     pub(super) down: bool,
+    /// Whether connections end as soon as they have their session.
+    pub(super) hangs_up: bool,
     /// The shards that `GET /gateway/bot` recommends.
     pub(super) shards: u64,
     pub(super) starts_left: u64,
@@ -92,6 +94,7 @@ impl Default for Sockets {
             heartbeat_interval: Duration::from_millis(41_250),
             withholds_acks: false,
             down: false,
+            hangs_up: false,
             shards: 1,
             starts_left: 1000,
             max_concurrency: 1,
