@@ -5,6 +5,8 @@ use rusqlite::Connection;
 use super::*;
 use crate::discord::platform::Slash;
 
+const TRY_AGAIN: &str = "I cannot take this at the moment. Please try again in a minute.";
+
 /// Another process keeps the store to itself.
 fn locked(world: &World) -> Connection {
     let lock = world.database();
@@ -23,6 +25,7 @@ async fn what_comes_while_the_store_is_locked_waits_and_commands_are_told() {
     world.platform.tells(ANN, "ann 0");
     until("the command is answered", async || world.platform.acknowledged(command).is_some()).await;
     assert_eq!(world.platform.acknowledged(command), Some((4, true)), "at once, and for them alone");
+    assert_eq!(world.platform.answers(command), [TRY_AGAIN]);
     // More than the bridge keeps: Discord has to.
     for n in 0..1_600 {
         world.platform.says(ROOM, BEA, &format!("not for the bot {n}"));
