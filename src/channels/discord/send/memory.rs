@@ -1,7 +1,7 @@
 //! What sending remembers. All of it is bounded, and all of it can be lost: Discord is asked again then.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -42,21 +42,24 @@ pub(super) enum Rest {
     Threads(Snowflake),
 }
 
+/// Made when it is first needed: each takes a tenth of a megabyte, and a bot in a quiet place needs few of them.
+type Lazy<K, V> = LazyLock<Cache<K, V>>;
+
 /// What sending remembers.
 pub(in crate::channels::discord) struct Sending {
     /// The direct-message channels of people, which stay the same for ever.
-    pub(super) directs: Cache<Snowflake, Snowflake>,
+    pub(super) directs: Lazy<Snowflake, Snowflake>,
     /// Messages on which there is a thread.
-    pub(super) threads: Cache<Snowflake, ()>,
+    pub(super) threads: Lazy<Snowflake, ()>,
     /// Channels in which no thread can be opened, and why.
-    pub(super) threadless: Cache<Snowflake, Arc<str>>,
+    pub(super) threadless: Lazy<Snowflake, Arc<str>>,
     /// Channels and threads in which the bot may not write, and how Discord said so.
-    pub(super) mute: Cache<Snowflake, CallError>,
+    pub(super) mute: Lazy<Snowflake, CallError>,
     /// Channels in which the bot may not read what it would reply to.
-    pub(super) quoteless: Cache<Snowflake, ()>,
+    pub(super) quoteless: Lazy<Snowflake, ()>,
     /// Interactions whose deferred answer has got its text.
-    pub(super) filled: Cache<Snowflake, ()>,
-    rests: Cache<Rest, Instant>,
+    pub(super) filled: Lazy<Snowflake, ()>,
+    rests: Lazy<Rest, Instant>,
     next_typing: Mutex<Option<Instant>>,
     pending: Pending,
 }
@@ -66,13 +69,13 @@ type Pending = Arc<Mutex<HashMap<Snowflake, watch::Receiver<()>>>>;
 impl Default for Sending {
     fn default() -> Self {
         Self {
-            directs: Cache::new(MOST),
-            threads: Cache::new(MOST),
-            threadless: Cache::builder().max_capacity(MOST).time_to_live(MISSING).build(),
-            mute: Cache::builder().max_capacity(MOST).time_to_live(MUTE).build(),
-            quoteless: Cache::builder().max_capacity(MOST).time_to_live(MISSING).build(),
-            filled: Cache::builder().max_capacity(MOST).time_to_live(ANSWERED).build(),
-            rests: Cache::new(MOST),
+            directs: LazyLock::new(|| Cache::new(MOST)),
+            threads: LazyLock::new(|| Cache::new(MOST)),
+            threadless: LazyLock::new(|| Cache::builder().max_capacity(MOST).time_to_live(MISSING).build()),
+            mute: LazyLock::new(|| Cache::builder().max_capacity(MOST).time_to_live(MUTE).build()),
+            quoteless: LazyLock::new(|| Cache::builder().max_capacity(MOST).time_to_live(MISSING).build()),
+            filled: LazyLock::new(|| Cache::builder().max_capacity(MOST).time_to_live(ANSWERED).build()),
+            rests: LazyLock::new(|| Cache::new(MOST)),
             next_typing: Mutex::new(None),
             pending: Pending::default(),
         }
