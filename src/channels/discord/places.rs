@@ -4,7 +4,7 @@
 //! Bounded: what was not needed for longest is forgotten, and looked up again when it is needed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -74,14 +74,21 @@ pub struct Roles {
     own: Option<Snowflake>,
 }
 
+/// Made when it is first needed.
+type Lazy<K, V> = LazyLock<Cache<K, V>, Box<dyn FnOnce() -> Cache<K, V> + Send>>;
+
+fn lazy<K, V>(make: impl FnOnce() -> Cache<K, V> + Send + 'static) -> Lazy<K, V> {
+    LazyLock::new(Box::new(make))
+}
+
 /// All that is known. What concerns a server comes through one connection and is written by its task alone, so that reading and
 /// writing back needs no lock.
 pub struct Places {
     bot: Snowflake,
-    channels: Cache<Snowflake, Arc<Place>>,
-    guilds: Cache<Snowflake, Arc<Roles>>,
+    channels: Lazy<Snowflake, Arc<Place>>,
+    guilds: Lazy<Snowflake, Arc<Roles>>,
     /// With how long that holds.
-    given_up: Cache<Wanted, Duration>,
+    given_up: Lazy<Wanted, Duration>,
 }
 
 /// What was given up is wanted again after its time.
@@ -104,12 +111,12 @@ impl Places {
 
     fn with_room(bot: Snowflake, channels: u64, roles: u64) -> Self {
         let weight = |_: &Snowflake, roles: &Arc<Roles>| u32::try_from(roles.names.len() + 1).unwrap_or(u32::MAX);
-        let given_up = Cache::builder().max_capacity(channels).expire_after(InTime).build();
+        let given_up = move || Cache::builder().max_capacity(channels).expire_after(InTime).build();
         // With the default policy, what is new may be refused for what was needed often.
-        let channels = Cache::builder().max_capacity(channels).eviction_policy(EvictionPolicy::lru()).build();
+        let places = move || Cache::builder().max_capacity(channels).eviction_policy(EvictionPolicy::lru()).build();
         let guilds =
-            Cache::builder().max_capacity(roles).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
-        Self { bot, channels, guilds, given_up }
+            move || Cache::builder().max_capacity(roles).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
+        Self { bot, channels: lazy(places), guilds: lazy(guilds), given_up: lazy(given_up) }
     }
 
     pub fn place(&self, channel: Snowflake) -> Option<Arc<Place>> {
