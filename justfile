@@ -32,9 +32,10 @@ deny:
 bench *args:
     cargo bench {{ args }}
 
-# 20,000 Telegram updates through the release binary: nothing lost, flat memory; takes a minute beside the build
-soak updates="20000":
-    SOAK_UPDATES={{ updates }} cargo test --release --test it telegram::soak -- --nocapture
+# 20,000 Telegram updates, then as many Discord messages, through the release binary: nothing lost, flat memory; takes a minute
+# beside the build
+soak count="20000":
+    SOAK_UPDATES={{ count }} SOAK_MESSAGES={{ count }} cargo test --release --test it ::soak:: -- --nocapture --test-threads 1
 
 # what CI runs
 ci:

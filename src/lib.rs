@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | 0 | [`model`] | values: ids, events, actions, turns, commands, texts, the clock, the error catalogue |
 //! | 1 | [`config`] | the sections of the configuration and how it is loaded |
-//! | 2 | [`caigunn`], [`contract`], [`http`] | the CaiGunn client; what channels and stores promise; what HTTP surfaces share |
+//! | 2 | [`caigunn`], [`contract`], [`http`], [`layout`] | the CaiGunn client; what channels and stores promise; what HTTP surfaces share; how texts are laid out |
 //! | 3 | [`channels`], [`stores`], [`sandbox`] | the implementations |
 //! | 4 | [`pipeline`] | fetch, dispatch, plan, deliver, sweep |
 //! | 5 | [`web`] | health and metrics |
@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod http;
+pub mod layout;
 pub mod model;
 pub mod pipeline;
 pub mod sandbox;

@@ -26,7 +26,7 @@ fn command(program: &Path) -> Command {
 }
 
 /// This program again, in another role.
-fn role(arguments: &[&str]) -> Result<Process> {
+pub(crate) fn role(arguments: &[&str]) -> Result<Process> {
     let mut child = command(&std::env::current_exe()?).args(arguments).stdout(Stdio::piped()).spawn()?;
     let mut address = String::new();
     BufReader::new(child.stdout.take().context("a pipe")?).read_line(&mut address)?;
@@ -41,15 +41,16 @@ pub(crate) fn floor(stub: &Process) -> Result<Process> {
     role(&["--as-floor", &format!("http://{}", stub.address)])
 }
 
-/// A Bot API server that makes messages up.
-pub(crate) fn telegram() -> Result<Process> {
-    role(&["--as-telegram"])
-}
-
 /// The least that teloxide can do, polling that server. It listens nowhere.
 pub(crate) fn echo(server: &Process) -> Result<Process> {
     let url = format!("http://{}", server.address);
     let child = command(&std::env::current_exe()?).args(["--as-echo", &url]).spawn()?;
+    Ok(Process { child, address: String::new() })
+}
+
+/// A program that listens nowhere.
+pub(crate) fn program(program: &Path, settings: &[(&str, &str)]) -> Result<Process> {
+    let child = command(program).envs(settings.iter().copied()).spawn()?;
     Ok(Process { child, address: String::new() })
 }
 

@@ -7,8 +7,11 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod child;
+mod discord;
 mod floor;
+mod flow;
 mod many;
+mod push;
 mod rates;
 mod stub;
 mod telegram;
@@ -43,6 +46,7 @@ fn main() -> Result<()> {
     let role = arguments.first().map(String::as_str).unwrap_or_default();
     match role {
         "--as-stub" => one_thread()?.block_on(stub::run()),
+        "--as-discord" => one_thread()?.block_on(discord::server::run()),
         "--as-telegram" => one_thread()?.block_on(telegram::server::run()),
         "--as-echo" => {
             tokio::runtime::Runtime::new()?.block_on(telegram::echo::run(arguments.get(1).context("the server's URL")?))
@@ -59,7 +63,7 @@ fn one_thread() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// `cargo bench -- [quick] [start|rates|many|telegram]... [N]...`: the parts named, or all; rates at the concurrencies N.
+/// `cargo bench -- [quick] [start|rates|many|telegram|discord]... [N]...`: the parts named, or all; rates at the concurrencies N.
 async fn measure(arguments: &[String]) -> Result<()> {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let mut plan = Plan::new(has("quick"));
@@ -67,7 +71,8 @@ async fn measure(arguments: &[String]) -> Result<()> {
     if !concurrency.is_empty() {
         plan.concurrency = concurrency;
     }
-    let wants = |part: &str| has(part) || !["rates", "many", "start", "telegram"].iter().any(|other| has(other));
+    let wants =
+        |part: &str| has(part) || !["rates", "many", "start", "telegram", "discord"].iter().any(|other| has(other));
     let began = Instant::now();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{cores} cores; the bridge, the floor, the stub and the load generator share them\n");
@@ -82,6 +87,9 @@ async fn measure(arguments: &[String]) -> Result<()> {
     }
     if wants("telegram") {
         telegram::run(&plan).await?;
+    }
+    if wants("discord") {
+        discord::run(&plan).await?;
     }
     println!("\n{:.0} s", began.elapsed().as_secs_f64());
     Ok(())

@@ -136,7 +136,7 @@ async fn maintain_once(store: &dyn Store, id: &ChannelId, channel: &dyn Channel,
                     tracing::warn!(channel = %id, %error, "a lease cannot be released");
                 }
                 match done {
-                    Ok(Ok(())) => return,
+                    Ok(Ok(())) => return tracing::debug!(channel = %id, "the channel is maintained"),
                     Ok(Err(error)) => {
                         tracing::warn!(channel = %id, %error, "the channel's maintenance failed; trying again")
                     }

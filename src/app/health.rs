@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::contract::channel::{ChannelState, StateReporter};
+use crate::contract::channel::StateReporter;
 use crate::model::ChannelId;
 use crate::pipeline::{BotState, Shared};
 use crate::web::health::{Health, HealthSource, PartHealth};
@@ -80,7 +80,7 @@ fn channel(id: &ChannelId, reporter: &StateReporter) -> PartHealth {
     let (state, stalled) = (reporter.state(), reporter.stalled());
     let (name, detail, ok) = match stalled {
         Some(silence) => ("stalled", format!("nothing heard for {} s", silence.as_secs()), false),
-        None => (state.as_str(), state.detail().to_owned(), state == ChannelState::Connected),
+        None => (state.as_str(), state.detail().to_owned(), state.is_connected()),
     };
     PartHealth { name: id.to_string(), state: name, detail, last_heard, ok }
 }
@@ -104,6 +104,13 @@ mod tests {
         let part = channel(&"page".into(), &reporter);
         assert_eq!((part.state, part.ok, part.detail.as_str()), ("stalled", false, "nothing heard for 0 s"));
         assert!(part.last_heard >= Some(0.03));
+        let hint = "grant it the right to read along".to_owned();
+        reporter.set(ChannelState::Limited { hint: hint.clone() });
+        assert_eq!(channel(&"page".into(), &reporter).state, "stalled");
+        reporter.beat();
+        reporter.expect_beats(Duration::from_secs(60));
+        let part = channel(&"page".into(), &reporter);
+        assert_eq!((part.state, part.ok, part.detail), ("limited", true, hint), "it works, and says what it lacks");
         let hint = "stop the other one".to_owned();
         reporter.set(ChannelState::Conflict { hint: hint.clone() });
         let part = channel(&"page".into(), &reporter);

@@ -71,6 +71,11 @@ fn describe() {
     );
     counter!("bridge_notices_suppressed_total", "Notices not repeated within one outage, by reason.");
     counter!("bridge_contact_cache_total", "Look-ups of the contact cache, by result.");
+    counter!(
+        "bridge_discord_catch_up_total",
+        "Chats whose missed messages were read after a gap, by channel and result (found, nothing, refused, failed)."
+    );
+    counter!("bridge_gateway_odd_frames_total", "What a gateway said and the bridge could not read, by channel.");
     counter!("bridge_store_commits_total", "Commits of the store.");
     gauge!("bridge_turns", "Turns in the store, by state.");
     gauge!("bridge_turns_oldest_seconds", Unit::Seconds, "Age of the oldest turn that is due.");

@@ -81,7 +81,7 @@ impl Unit {
             max_pending: parts.config.pipeline.max_pending_per_conversation,
             overflow: capabilities.overflow,
             rate: rules::user_rate(parts.config),
-            access: Access::new(&section.access),
+            access: Access::new(&section.access, registration.kind.has_servers()),
             tells_not_allowed: tells_not_allowed(parts.config),
         };
         let (reporter, _) = StateReporter::new();
@@ -100,6 +100,7 @@ impl Unit {
             store: Arc::clone(parts.store),
             state: reporter.clone(),
             clock: parts.clock.clone(),
+            lang: section.language,
             texts: Arc::clone(&parts.texts),
             stop: stop.clone(),
             history: Arc::clone(&parts.history),

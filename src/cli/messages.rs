@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// What has not ended well: waiting, being worked on, given up.
+    /// What has not ended well: waiting, being worked on, given up, undeliverable.
     List {
         /// Only what was given up.
         #[arg(long)]
@@ -99,6 +99,7 @@ async fn act(store: &Arc<dyn Store>, command: Command) -> Result<Exit, StoreErro
             let filter = WorkFilter {
                 channel: channel.map(|id| ChannelId::new(id.as_str())),
                 dead_only: dead,
+                gone: true,
                 older_than: older_than.map_or(Duration::ZERO, |age| *age),
                 limit,
             };
@@ -108,7 +109,8 @@ async fn act(store: &Arc<dyn Store>, command: Command) -> Result<Exit, StoreErro
         Command::Show { id } => show(&**store, &id).await,
         Command::Retry { ids, all_dead } => {
             let ids = if all_dead {
-                let filter = WorkFilter { dead_only: true, limit: usize::MAX >> 1, ..WorkFilter::default() };
+                let filter =
+                    WorkFilter { dead_only: true, gone: true, limit: usize::MAX >> 1, ..WorkFilter::default() };
                 store.work(filter).await?.into_iter().map(|item| shown(item.id)).collect()
             } else {
                 ids
@@ -172,19 +174,24 @@ fn list(items: &[WorkItem], json: bool) {
                 item.state.as_str().to_owned(),
                 age(item.age),
                 item.attempts.to_string(),
-                item.reason.clone().or_else(|| item.error.clone()).unwrap_or_default(),
+                why(item),
             ]
         })
         .collect();
     Output::table(&["ID", "CHANNEL", "CONTACT", "STATE", "AGE", "ATTEMPTS", "REASON"], &rows);
 }
 
+/// The reason, and the platform's or CaiGunn's words for it, on one line.
+fn why(item: &WorkItem) -> String {
+    let error = item.error.as_deref().and_then(|error| error.lines().next());
+    let parts: Vec<&str> = item.reason.as_deref().into_iter().chain(error).filter(|part| !part.is_empty()).collect();
+    parts.join(": ")
+}
+
 async fn show(store: &dyn Store, text: &str) -> Result<Exit, StoreError> {
-    let filter = WorkFilter { limit: usize::MAX >> 1, ..WorkFilter::default() };
-    let item = match parse(text) {
-        Some(id) => store.work(filter).await?.into_iter().find(|item| item.id == id),
-        None => None,
-    };
+    let filter = WorkFilter { gone: true, limit: usize::MAX >> 1, ..WorkFilter::default() };
+    let items = store.work(filter).await?;
+    let item = parse(text).and_then(|id| items.iter().find(|item| item.id == id));
     let view = match TurnId::parse(text) {
         Some(id) => store.view(id).await?,
         None => None,
@@ -199,7 +206,7 @@ async fn show(store: &dyn Store, text: &str) -> Result<Exit, StoreError> {
         }
     };
     field("id", text);
-    if let Some(item) = &item {
+    if let Some(item) = item {
         field("channel", item.channel.as_str());
         field("contact", item.contact.as_ref().map_or("", |key| key.as_str()));
         field("state", item.state.as_str());
@@ -222,6 +229,9 @@ async fn show(store: &dyn Store, text: &str) -> Result<Exit, StoreError> {
             Utterance::Out(action) => field("out", action.text()),
             Utterance::Forgotten => field("", "(past its retention)"),
         }
+    }
+    for row in items.iter().filter(|row| row.turn == Some(view.id)) {
+        field("not sent", &format!("{} {}", shown(row.id), why(row)));
     }
     Ok(Exit::Ok)
 }

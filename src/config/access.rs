@@ -20,6 +20,14 @@ pub struct Access {
     pub allow_users: Vec<Id>,
     /// People who may not, anywhere.
     pub deny_users: Vec<Id>,
+    /// Servers (Discord's guilds) in which everybody may talk to the bot.
+    pub allow_guilds: Vec<Id>,
+    /// Servers in which nobody but admins may.
+    pub deny_guilds: Vec<Id>,
+    /// Roles whose bearers may talk to the bot in their server. In a direct message nobody has a role.
+    pub allow_roles: Vec<Id>,
+    /// Roles whose bearers may not, in their server.
+    pub deny_roles: Vec<Id>,
     /// People who are always let in, and whom `pipeline.user_rate` does not bind.
     pub admins: Vec<Id>,
     /// Commands that only admins may use, by name.
@@ -27,7 +35,10 @@ pub struct Access {
     pub admin_commands: Vec<Command>,
 }
 
-/// A platform's id of a chat or a person. Written as text or as a whole number.
+/// The keys that only a kind with servers has ([`Kind::with_servers`](super::Kind::with_servers)).
+pub(super) const OF_SERVERS: [&str; 4] = ["allow_guilds", "deny_guilds", "allow_roles", "deny_roles"];
+
+/// A platform's id of a chat, a person, a server or a role. Written as text or as a whole number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Id(pub String);

@@ -33,9 +33,9 @@ pub struct Channel {
     /// Replaces `pipeline.max_age` on this channel.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "30d", "examples" = ["1h"]))]
     pub max_age: Option<HumanDuration>,
-    /// Who may talk to the bot: without lists, everybody. With an `allow` list, whoever is in an allowed chat or is an allowed
-    /// user ("I in private, and everybody in that group"). `deny` wins over `allow`, and admins are always let in. Chats and
-    /// people go by the platform's own ids, as numbers or text (over HTTP: `conversation` and `user`).
+    /// Who may talk to the bot: without `allow` lists, everybody. With them, whoever is in an allowed chat, is an allowed user or
+    /// is let in by any other of them ("I in private, and everybody in that group"). `deny` wins over `allow`, and admins are
+    /// always let in. All go by the platform's own ids, as numbers or text (over HTTP: `conversation` and `user`).
     #[serde(default)]
     pub access: Access,
     /// The kind's own part, as written; secrets are read, everything is checked against the kind's schema.

@@ -28,6 +28,7 @@ mod mistake;
 mod names;
 mod origins;
 mod pipeline;
+mod platform;
 mod schema;
 mod secrets;
 mod server;
@@ -54,6 +55,7 @@ pub use self::{
     names::{LANGUAGE_FORMAT, NAME_FORMAT, is_language, is_name},
     origins::{Origin, Origins},
     pipeline::{AmbiguousSend, Breaker, Image, Pipeline, Retry},
+    platform::{LateEdits, is_address},
     schema::{Kind, Known, schema},
     server::{ListenAddress, Server},
     show::redacted,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Config,
+    access::OF_SERVERS,
     channels::Channel,
     shape::{each_child, is_secret, other_forms, plain, properties},
 };
@@ -24,13 +25,26 @@ pub struct Known<'a> {
 pub struct Kind {
     pub(super) name: Cow<'static, str>,
     pub(super) schema: Value,
+    pub(super) servers: bool,
 }
 
 impl Kind {
     /// A kind whose own keys are the fields of `T`: a struct, neither recursive nor an enum, with no field named like one of
     /// [`Channel`]'s (those win).
     pub fn of<T: JsonSchema>(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { name: name.into(), schema: plain::<T>() }
+        Self { name: name.into(), schema: plain::<T>(), servers: false }
+    }
+
+    /// The platform has servers, roles in them, and threads that are named like chats: `access` has lists of them. On any
+    /// other kind such a list is a mistake, as it would keep nobody out.
+    #[must_use]
+    pub fn with_servers(mut self) -> Self {
+        self.servers = true;
+        self
+    }
+
+    pub fn has_servers(&self) -> bool {
+        self.servers
     }
 
     pub fn name(&self) -> &str {
@@ -81,6 +95,12 @@ fn channel_of_kind(kind: Option<&Kind>) -> Value {
     }
     if let (Some(all), Some(own)) = (schema["required"].as_array_mut(), kind.schema["required"].as_array()) {
         all.extend(own.iter().cloned());
+    }
+    if !kind.servers {
+        for part in ["/properties/access/properties", "/properties/access/default"] {
+            let Some(keys) = schema.pointer_mut(part).and_then(Value::as_object_mut) else { continue };
+            keys.retain(|key, _| !OF_SERVERS.contains(&key.as_str()));
+        }
     }
     schema["additionalProperties"] = kind.schema.get("additionalProperties").cloned().unwrap_or(false.into());
     schema

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
+    access::OF_SERVERS,
     formats::{check_number, check_string, example_of, name_problem},
     mistake::{Mistake, quote},
     origins::Origins,
@@ -187,6 +188,11 @@ impl Validator<'_> {
 
     fn hint_for_unknown(&self, schema: &Value, path: &[String]) -> Option<String> {
         let name = path.last()?;
+        if path.len() > 1 && path[path.len() - 2] == "access" && OF_SERVERS.contains(&name.as_str()) {
+            return Some(
+                "a channel of this kind has no servers or roles: the list would let in and keep out nobody".into(),
+            );
+        }
         let forms: Vec<String> =
             properties(schema).filter(|(_, s)| is_secret(s)).flat_map(|(n, _)| other_forms(n)).collect();
         let names = properties(schema).map(|(n, _)| n.as_str()).chain(forms.iter().map(String::as_str));

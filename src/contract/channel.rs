@@ -14,7 +14,7 @@ use crate::config::{Kind, Mistake, RawSection};
 use crate::contract::inbox::InboxWriter;
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::{OutboxRow, Store};
-use crate::model::texts::Texts;
+use crate::model::texts::{Lang, Texts};
 use crate::model::{BotName, Capabilities, ChannelId, Clock, MediaRef, OutboundAction, Rendered, Scope, Target};
 
 /// An adapter to one platform. It translates and calls; ordering, retries and storage are the pipeline's.
@@ -142,6 +142,10 @@ impl Finding {
 pub enum ChannelState {
     Starting,
     Connected,
+    /// Connected and at work, but with less than it is configured for (a right that the platform has not granted, say).
+    Limited {
+        hint: String,
+    },
     Reconnecting {
         why: String,
     },
@@ -166,6 +170,7 @@ impl ChannelState {
         match self {
             Self::Starting => "starting",
             Self::Connected => "connected",
+            Self::Limited { .. } => "limited",
             Self::Reconnecting { .. } => "reconnecting",
             Self::BadCredentials { .. } => "bad_credentials",
             Self::Conflict { .. } => "conflict",
@@ -175,11 +180,16 @@ impl ChannelState {
         }
     }
 
+    /// Whether the channel hears its platform: `Connected`, or `Limited`.
+    pub fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected | Self::Limited { .. })
+    }
+
     /// Why, for a person; empty where the name says it all.
     pub fn detail(&self) -> &str {
         match self {
             Self::Reconnecting { why } | Self::BadConfig { why } | Self::Paused { why } => why,
-            Self::BadCredentials { hint } | Self::Conflict { hint } => hint,
+            Self::Limited { hint } | Self::BadCredentials { hint } | Self::Conflict { hint } => hint,
             Self::Starting | Self::Connected | Self::Stopped => "",
         }
     }
@@ -197,7 +207,7 @@ pub struct StateReporter {
 struct Beats {
     since: Instant,
     last: AtomicU64,
-    /// Since when beats are expected: the promise, or the last change to connected.
+    /// Since when beats are expected: the promise, or the last time that it became connected.
     from: AtomicU64,
     /// Within how many milliseconds; 0 = no promise.
     within: AtomicU64,
@@ -216,7 +226,7 @@ impl StateReporter {
         self.beats.reports.fetch_add(1, Ordering::Relaxed);
         self.state.send_if_modified(|now| {
             let changed = *now != state;
-            if changed && state == ChannelState::Connected {
+            if state.is_connected() && !now.is_connected() {
                 self.beats.from.store(self.beats.now(), Ordering::Relaxed);
             }
             *now = state;
@@ -249,7 +259,7 @@ impl StateReporter {
     /// For how long nothing has been heard of a channel that is connected and promised more; `None` while all is well.
     pub fn stalled(&self) -> Option<Duration> {
         let within = Duration::from_millis(self.beats.within.load(Ordering::Relaxed));
-        if within.is_zero() || *self.state.borrow() != ChannelState::Connected {
+        if within.is_zero() || !self.state.borrow().is_connected() {
             return None;
         }
         let (last, from) = (self.beats.age(&self.beats.last), self.beats.age(&self.beats.from));
@@ -287,6 +297,8 @@ pub struct ChannelContext {
     pub clock: Clock,
     /// What the bridge itself says, as configured.
     pub texts: Arc<Texts>,
+    /// The language of whoever has told none.
+    pub lang: Lang,
     /// Cancelled when the channel is to stop.
     pub stop: CancellationToken,
     /// How the history of a contact is read from CaiGunn, for a channel that offers it natively.
@@ -357,8 +369,17 @@ mod tests {
         assert!(reporter.stalled() >= Some(Duration::from_millis(40)));
         reporter.set(ChannelState::Connected);
         assert!(reporter.stalled().is_some(), "that is no news");
+        reporter.set(ChannelState::Limited { hint: "a right is missing".to_owned() });
+        assert!(reporter.stalled().is_some(), "it was connected before, and still promises to be heard");
         reporter.set(ChannelState::Reconnecting { why: "no answer".to_owned() });
         assert_eq!(reporter.stalled(), None, "it says so itself");
+        reporter.set(ChannelState::Limited { hint: "a right is missing".to_owned() });
+        assert_eq!(reporter.stalled(), None, "it has only just connected");
+        silence().await;
+        assert!(
+            reporter.stalled() >= Some(Duration::from_millis(40)),
+            "with less than everything it is bound by its promise, too"
+        );
         reporter.expect_beats(Duration::from_secs(60));
         reporter.set(ChannelState::Connected);
         silence().await;

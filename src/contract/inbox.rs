@@ -180,13 +180,13 @@ impl InboxWriter {
         self.0.rules.access.judge(sender) != Standing::Out
     }
 
-    /// Stores the events, in order, and the cursor of their source, in one commit. Acknowledge the platform only after
-    /// this has returned `Ok`; after an `Err` nothing was stored.
-    pub async fn accept(&self, events: Vec<Incoming>, cursor: Option<(String, String)>) -> Result<Vec<Receipt>> {
+    /// Stores the events, in order, and the cursors of their sources (each a source and its cursor), in one commit.
+    /// Acknowledge the platform only after this has returned `Ok`; after an `Err` nothing was stored.
+    pub async fn accept(&self, events: Vec<Incoming>, cursors: Vec<(String, String)>) -> Result<Vec<Receipt>> {
         // A task of its own: when the caller is dropped in the midst (its client hung up), the commit may still happen, and
         // then the dispatcher must be woken.
         let inbox = self.clone();
-        let accepting = tokio::spawn(async move { inbox.accept_now(events, cursor).await });
+        let accepting = tokio::spawn(async move { inbox.accept_now(events, cursors).await });
         accepting.await.unwrap_or_else(|error| {
             // A panic is about these events, and would come again with them.
             let kind = if error.is_panic() { StoreError::Corrupt } else { StoreError::Unavailable };
@@ -194,7 +194,7 @@ impl InboxWriter {
         })
     }
 
-    async fn accept_now(&self, events: Vec<Incoming>, cursor: Option<(String, String)>) -> Result<Vec<Receipt>> {
+    async fn accept_now(&self, events: Vec<Incoming>, cursors: Vec<(String, String)>) -> Result<Vec<Receipt>> {
         let inner = &*self.0;
         let mut receipts: Vec<Option<Receipt>> = Vec::with_capacity(events.len());
         let mut new = Vec::with_capacity(events.len());
@@ -216,7 +216,7 @@ impl InboxWriter {
                 }
             }
         }
-        let mut accepted = inner.store.accept(new, cursor).await?.into_iter();
+        let mut accepted = inner.store.accept(new, cursors).await?.into_iter();
         Ok(receipts
             .into_iter()
             .map(|early| match early {

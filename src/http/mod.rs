@@ -1,7 +1,9 @@
-//! What every HTTP surface shares: the server with its limits, errors as problem+json, and bearer keys.
+//! What every HTTP surface shares: the server with its limits, errors as problem+json, and bearer keys; and
+//! what clients of platforms' APIs share.
 
 pub mod auth;
 pub mod body;
+pub mod client;
 pub mod problem;
 pub mod server;
 mod socket;

@@ -15,13 +15,29 @@ pub struct Capabilities {
     pub edits: bool,
     /// How often "typing" must be repeated to stay visible; `None` where there is no such signal.
     pub typing: Option<Duration>,
-    /// For how long the platform itself drops a repeated send; `None` = it does not.
-    pub dedupes_sends: Option<Duration>,
+    /// Where and for how long the platform itself drops a repeated send; `None` = it does not.
+    pub dedupes_sends: Option<Dedupes>,
     /// The rates that calls are kept within, the narrowest scope first; none = the platform's own refusals are enough.
     pub rates: Vec<SendRate>,
     /// After how long the channel's maintenance is done again; `None` = once, at the start.
     pub maintain_every: Option<Duration>,
     pub overflow: Overflow,
+}
+
+/// A platform knows a send again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dedupes {
+    /// For how long after its first time.
+    pub within: Duration,
+    /// How the addresses begin at which it does not; `None` = it does everywhere.
+    pub except: Option<Cow<'static, str>>,
+}
+
+impl Dedupes {
+    /// Whether a send to this address, first made so long ago, would be known again.
+    pub fn knows(&self, address: &str, first_sent_ago: Duration) -> bool {
+        first_sent_ago < self.within && self.except.as_deref().is_none_or(|except| !address.starts_with(except))
+    }
 }
 
 /// At most `calls` calls of one scope within any time of the length `per`. What is counted is each rate scope of a row

@@ -39,6 +39,10 @@ pub struct Sender {
     pub chat: Option<String>,
     pub thread: Option<String>,
     pub user: Option<String>,
+    /// The server that the chat is in (Discord's guild). It tells who is let in, and is no part of a conversation.
+    pub guild: Option<String>,
+    /// The person's roles in that server; as `guild`.
+    pub roles: Vec<String>,
     /// The platform's display name of the person.
     pub nickname: Option<String>,
     /// The chat's own name. It takes the nickname's place where a chat or a thread is one conversation.

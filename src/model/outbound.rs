@@ -23,13 +23,21 @@ pub struct Target {
     /// The address to use when `address` has expired or was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Arc<str>>,
+    /// The chat as people know it, where the key is another: what only one person sees there has an order of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Arc<str>>,
 }
 
 impl Target {
     /// A target that is reached under its own key.
     pub fn of(key: impl Into<Arc<str>>) -> Self {
         let key = key.into();
-        Self { address: Arc::clone(&key), key, expires_at: None, fallback: None }
+        Self { address: Arc::clone(&key), key, expires_at: None, fallback: None, chat: None }
+    }
+
+    /// The chat as people know it, and as `access` names it.
+    pub fn chat(&self) -> &str {
+        self.chat.as_ref().unwrap_or(&self.key)
     }
 
     /// The address to use at `now`: the fallback once the first one has expired.

@@ -92,6 +92,12 @@ texts! {
     CommandHistory = "command_history", "the last messages of this conversation", "顯示這段對話最近的訊息";
     CommandLang = "command_lang", "the language of my notices", "設定通知的語言";
     CommandId = "command_id", "your id, for support", "顯示您的識別碼，供客服人員查詢";
+    /// Where the platform has forms for commands, what stands beside their fields (the next four, too).
+    CommandAsk = "command_ask", "Ask me something", "向我提問";
+    CommandAskText = "command_ask_text", "Your question", "您的問題";
+    CommandAskImage = "command_ask_image", "A picture to look at", "要看的圖片";
+    CommandHistoryCount = "command_history_count", "How many exchanges", "顯示幾則對話";
+    CommandLangChoice = "command_lang_choice", "The language", "語言";
     ResetDone = "reset_done", "Done: this is a new conversation.", "好的，已經開始新的對話。";
     LangSet = "lang_set", "I will use English for notices.", "之後的通知會使用繁體中文。";
     LangChoices = "lang_choices", "Choose one: /lang en or /lang zh-TW", "請選擇：/lang en 或 /lang zh-TW";
@@ -139,6 +145,14 @@ texts! {
         "只有管理員可以使用這個指令。";
     /// What someone is told whom the channel's access list does not let in; empty by default, and then nothing is said.
     NotAllowed = "not_allowed", "", "";
+    /// What they are told, while that is empty, where the platform demands an answer (Discord's slash commands).
+    NotForYou = "not_for_you",
+        "You cannot use this here.",
+        "您無法在這裡使用這個功能。";
+    /// Said where the platform demands an answer at once and the message could not be taken: nothing of it is kept.
+    TryAgain = "try_again",
+        "I cannot take this at the moment. Please try again in a minute.",
+        "我現在無法處理，請一分鐘後再試一次。";
     /// What is asked of the chatbot when a picture comes without words, if the operator sets it; empty by default.
     ImagePrompt = "image_prompt", "", "";
 }

@@ -251,5 +251,7 @@ pub struct TurnView {
     pub state: TurnState,
     pub outcome: Option<Outcome>,
     pub received_at: Timestamp,
+    /// What was said to it, answers and notices, as far as it is not forgotten. They are committed with the end: empty at an end,
+    /// nothing was said and nothing will be.
     pub replies: Vec<OutboundAction>,
 }

@@ -47,7 +47,7 @@ pub(crate) async fn run(
             let chat = shared.text(lang, Text::ChatIs);
             if entry.channel.capabilities().delivery == Delivery::Push && !chat.is_empty() {
                 text.push('\n');
-                text.push_str(&chat.replace("{chat}", &target.key));
+                text.push_str(&chat.replace("{chat}", target.chat()));
             }
             Done { text, change: ContactChange::default() }
         }

@@ -9,6 +9,7 @@ use crate::contract::store::{OutboxRow, SendResult};
 use crate::model::Lang;
 use crate::model::outbound::{OutboundAction, Rendered};
 use crate::model::texts::Text;
+use crate::model::turn::Reason;
 use crate::pipeline::lanes::Pauses;
 use crate::pipeline::retry::{Backoff, Next};
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
@@ -69,7 +70,7 @@ pub(crate) fn judge(
             }
             _ => SendResult::Dead { reason: "address_refused", error: text },
         },
-        SendError::TargetGone { .. } => SendResult::TargetGone { reason: "target_gone" },
+        SendError::TargetGone { reason } => SendResult::TargetGone { error: reason },
         SendError::Migrated { to } => SendResult::Migrated { to },
         SendError::Unauthorized { .. } => {
             // No call of the channel would fare better. Counted, because the wait grows; patience is not used up.
@@ -111,9 +112,9 @@ pub(crate) fn tell(row: &OutboxRow, result: &SendResult) {
             tracing::warn!(turn, row = row.seq, channel, reason, error, "not sent");
             reason
         }
-        SendResult::TargetGone { reason } => {
-            tracing::warn!(turn, row = row.seq, channel, reason, "nothing more is sent to this target");
-            reason
+        SendResult::TargetGone { error } => {
+            tracing::warn!(turn, row = row.seq, channel, error, "nothing more is sent to this target");
+            Reason::TargetGone.as_str()
         }
         SendResult::Migrated { .. } => {
             tracing::info!(turn, row = row.seq, channel, "the target goes on elsewhere");
@@ -225,6 +226,13 @@ mod tests {
         let mut tired = row(None);
         tired.spent = Duration::from_secs(600);
         assert!(matches!(result(&tired, SendError::Transient("?".into())), SendResult::Dead { .. }));
+    }
+
+    #[test]
+    fn a_target_that_is_gone_keeps_the_words_of_the_platform() {
+        let gone = SendError::TargetGone { reason: "no permission to write here (50013)".into() };
+        let SendResult::TargetGone { error } = result(&row(Some("hi")), gone) else { panic!("not gone") };
+        assert_eq!(error, "no permission to write here (50013)");
     }
 
     #[test]

@@ -98,14 +98,16 @@ impl Schedule {
         self.settle(contact, now);
     }
 
-    /// A turn that was taken goes back to the head of its conversation.
+    /// A turn that was taken goes back to its place in its conversation: the head, unless it was started before an earlier one
+    /// was known.
     pub(crate) fn put_back(&mut self, turn: Box<Turn>, due: Instant, now: Instant) {
         let contact = turn.contact;
         if let Some(conversation) = self.conversations.get_mut(&contact) {
             if conversation.running.take().is_some() {
                 self.running -= 1;
             }
-            conversation.waiting.push_front(Waiting { turn, due });
+            let place = conversation.waiting.partition_point(|earlier| earlier.turn.seq < turn.seq);
+            conversation.waiting.insert(place, Waiting { turn, due });
             self.waiting += 1;
         }
         self.settle(contact, now);
@@ -258,6 +260,19 @@ mod tests {
         schedule.put_back(first, later, now);
         assert_eq!(drain(&mut schedule, now), [] as [i64; 0]);
         assert_eq!(drain(&mut schedule, later), [1]);
+    }
+
+    #[test]
+    fn a_turn_put_back_lets_an_earlier_one_go_first_whose_wake_was_overtaken() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        schedule.add(turn(2, 1, 0), "main".into(), now);
+        let second = schedule.next(now, |_| true).unwrap();
+        schedule.add(turn(1, 1, 0), "main".into(), now);
+        let later = now + Duration::from_secs(1);
+        schedule.put_back(second, later, now);
+        assert_eq!(drain(&mut schedule, now), [1]);
+        schedule.ended(ContactId(1), now);
+        assert_eq!(drain(&mut schedule, later), [2]);
     }
 
     #[test]

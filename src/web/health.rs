@@ -74,11 +74,12 @@ impl Health {
         reasons
     }
 
-    /// What an operator should look at though the bridge is ready.
+    /// What an operator should look at though the bridge is ready: parts that do not work, and those that work and have
+    /// something to say.
     pub fn warnings(&self) -> Vec<String> {
         let parts = [("channel", &self.channels), ("bot", &self.bots)];
         let of_kind = |(kind, parts): (&str, &Vec<PartHealth>)| {
-            let wrong = parts.iter().filter(|part| !part.ok);
+            let wrong = parts.iter().filter(|part| !part.ok || !part.detail.is_empty());
             wrong
                 .map(|part| format!("{kind} {}: {} {}", part.name, part.state, part.detail).trim_end().to_owned())
                 .collect::<Vec<_>>()
@@ -134,6 +135,10 @@ mod tests {
         let mut health = Health { channels: vec![part("a", false), part("b", true)], ..Health::default() };
         assert!(health.not_ready().is_empty());
         assert_eq!(health.warnings(), ["channel a: bad_config"]);
+        let (state, detail) = ("limited", "grant it a right".to_owned());
+        health.channels[1] = PartHealth { state, detail, ..part("b", true) };
+        assert!(health.not_ready().is_empty(), "it works");
+        assert_eq!(health.warnings(), ["channel a: bad_config", "channel b: limited grant it a right"]);
         health.channels.pop();
         assert_eq!(health.not_ready(), ["no channel is connected"]);
     }

@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("caigunn", 2),
     ("contract", 2),
     ("http", 2),
+    ("layout", 2),
     ("channels", 3),
     ("stores", 3),
     ("sandbox", 3),

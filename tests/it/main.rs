@@ -6,6 +6,7 @@ mod channel_suite;
 mod cli;
 mod config;
 mod crash;
+mod discord;
 mod faults;
 mod generated;
 mod house;

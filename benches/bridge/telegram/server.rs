@@ -2,16 +2,17 @@
 //! nothing; that is what the fake server of the tests is for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
+use crate::flow::Flow;
 use crate::wire::whole;
 
 pub(crate) const TOKEN: &str = "42:0123456789012345678901234567890123";
@@ -19,21 +20,13 @@ pub(crate) const TOKEN: &str = "42:0123456789012345678901234567890123";
 /// No chat has the bot's own number.
 const FIRST_CHAT: i64 = 1_000;
 
-/// How long the last answers may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 #[derive(Default)]
 struct Server {
     /// Numbered by their place beyond what was acknowledged.
     updates: RefCell<VecDeque<(u64, String)>>,
     last: Cell<u64>,
     more: Notify,
-    /// Chats that wait for an answer, and since when.
-    open: RefCell<HashMap<i64, VecDeque<Instant>>>,
-    answered: RefCell<Vec<u32>>,
-    /// While a chat that was answered writes again.
-    until: Cell<Option<Instant>>,
-    done: Notify,
+    flow: Flow,
 }
 
 /// Serves on one thread until it is killed; prints its address first.
@@ -71,7 +64,7 @@ async fn serve(server: &Server, mut stream: TcpStream) -> Result<()> {
         let path = request.split(' ').nth(1).context("a path")?;
         let body = &request[head..];
         let answer = match path.strip_prefix("/bench/") {
-            Some(order) => server.obey(order).await?,
+            Some(order) => server.flow.obey(order, |chat| server.write(chat)).await?,
             None => server.call(path.rsplit('/').next().unwrap_or_default(), body).await,
         };
         got.clear();
@@ -121,7 +114,8 @@ impl Server {
         }
     }
 
-    fn write(&self, chat: i64) {
+    fn write(&self, number: u64) {
+        let chat = FIRST_CHAT + i64::try_from(number).unwrap_or(0);
         let id = self.last.get() + 1;
         self.last.set(id);
         let mut update = String::new();
@@ -130,50 +124,16 @@ impl Server {
             r#"{{"update_id":{id},"message":{{"message_id":{id},"from":{{"id":{chat},"is_bot":false,"first_name":"Ann","last_name":"Lee","username":"ann{chat}","language_code":"en"}},"chat":{{"id":{chat},"first_name":"Ann","last_name":"Lee","username":"ann{chat}","type":"private"}},"date":1700000000,"text":"Message {id}: what are your opening hours on public holidays?"}}}}"#
         );
         self.updates.borrow_mut().push_back((id, update));
-        self.open.borrow_mut().entry(chat).or_default().push_back(Instant::now());
+        self.flow.wrote(number);
         self.more.notify_one();
     }
 
     /// An answer has come.
     fn take(&self, chat: i64) {
-        let since = self.open.borrow_mut().get_mut(&chat).and_then(VecDeque::pop_front);
-        let Some(since) = since else { return };
-        self.answered.borrow_mut().push(u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX));
-        if self.until.get().is_some_and(|until| Instant::now() < until) {
+        let chat = u64::try_from(chat - FIRST_CHAT).unwrap_or(0);
+        if self.flow.take(chat) {
             self.write(chat);
-        } else if self.open.borrow().values().all(VecDeque::is_empty) {
-            self.done.notify_one();
         }
-    }
-
-    /// `flow/<chats>/<milliseconds>`: each chat writes again when it was answered; tells the answers, the seconds, and two
-    /// percentiles in microseconds. `burst/<chats>/<each>`: all at once; tells the milliseconds to the last answer.
-    async fn obey(&self, order: &str) -> Result<String> {
-        let mut words = order.split('/');
-        let flow = words.next() == Some("flow");
-        let mut next = || words.next().context("a number")?.parse::<u64>().context("a number");
-        let (chats, more) = (next()?, next()?);
-        self.answered.borrow_mut().clear();
-        self.open.borrow_mut().clear();
-        let began = Instant::now();
-        self.until.set(flow.then(|| began + Duration::from_millis(more)));
-        for _ in 0..if flow { 1 } else { more } {
-            for chat in 1..=chats {
-                self.write(FIRST_CHAT + i64::try_from(chat)?);
-            }
-        }
-        if tokio::time::timeout(PATIENCE + Duration::from_millis(more), self.done.notified()).await.is_err() {
-            let open: usize = self.open.borrow().values().map(VecDeque::len).sum();
-            return Ok(format!("{open} messages were never answered"));
-        }
-        let took = began.elapsed();
-        if !flow {
-            return Ok(took.as_millis().to_string());
-        }
-        let mut answered = self.answered.borrow_mut();
-        answered.sort_unstable();
-        let at = |share: usize| answered[(answered.len() - 1) * share / 100];
-        Ok(format!("{} {} {} {}", answered.len(), took.as_secs_f64(), at(50), at(99)))
     }
 }
 

@@ -181,7 +181,7 @@ impl HttpChannel {
 
     /// Accepts an event and answers as the caller prefers.
     async fn take(&self, incoming: Incoming, prefer: Preference, fingerprint: Option<&str>) -> Answered {
-        let receipts = self.context.inbox.accept(vec![incoming], None).await.map_err(store_problem)?;
+        let receipts = self.context.inbox.accept(vec![incoming], Vec::new()).await.map_err(store_problem)?;
         match receipts.into_iter().next() {
             Some(Receipt::Accepted { turn }) => Ok(self.wait(turn, prefer).await),
             Some(Receipt::Duplicate { turn, note }) => {

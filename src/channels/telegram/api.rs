@@ -7,16 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::multipart::Form;
-use reqwest::{Client, Proxy, RequestBuilder, Response, redirect, retry};
+use reqwest::{Client, RequestBuilder, Response};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use teloxide::requests::Payload;
 
 use crate::channels::telegram::config::TelegramConfig;
+use crate::http::client::{LATE, Unanswered, body, client, unreadable, without_quoted};
 use crate::model::Secret;
-
-/// How long establishing a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// The largest answer that is read: 100 updates of the largest kind stay below it.
 const MAX_ANSWER: usize = 32 << 20;
@@ -98,20 +96,8 @@ impl Api {
 
     /// A client with a connection pool of its own.
     pub fn new_client(&self) -> Result<Client, CallError> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("caigunn-bridge/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(64)
-            .pool_idle_timeout(Duration::from_secs(55))
-            .tcp_nodelay(true)
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            // Whether a call may be repeated is for the pipeline to say.
-            .retry(retry::never());
-        if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(Proxy::all(proxy.expose()).map_err(|error| self.unmade(&error))?);
-        }
-        builder.build().map_err(|error| self.unmade(&error))
+        let proxy = self.proxy.as_ref().map(Secret::expose);
+        client(concat!("caigunn-bridge/", env!("CARGO_PKG_VERSION")), proxy).map_err(|error| self.unmade(&error))
     }
 
     /// The client of all calls but polling; made when it is first needed.
@@ -174,13 +160,9 @@ impl Api {
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
         let mut response = request.send().await.map_err(|error| self.lost(error))?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(error))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(CallError::Odd { status, what: format!("more than {MAX_ANSWER} bytes") });
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let Some(body) = body(&mut response, MAX_ANSWER).await.map_err(|error| self.lost(error))? else {
+            return Err(CallError::Odd { status, what: format!("more than {MAX_ANSWER} bytes") });
+        };
         match serde_json::from_slice::<Envelope<T>>(&body) {
             Ok(Envelope { ok: true, result: Some(result), .. }) => Ok(result),
             Ok(Envelope { ok: false, error_code, description, parameters, .. }) => Err(CallError::Refused {
@@ -189,7 +171,7 @@ impl Api {
                 parameters,
             }),
             Ok(_) => Err(CallError::Odd { status, what: "no result".to_owned() }),
-            Err(error) => Err(CallError::Odd { status, what: unreadable(&error) }),
+            Err(error) => Err(CallError::Odd { status, what: unreadable(&error, "the Bot API") }),
         }
     }
 
@@ -200,17 +182,10 @@ impl Api {
 
     /// The URL holds the token, so it never becomes part of an error.
     fn lost(&self, error: reqwest::Error) -> CallError {
-        let (connect, timeout) = (error.is_connect(), error.is_timeout());
-        let error = error.without_url();
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        let text = self.scrubbed(cause.to_string());
-        match (connect, timeout) {
-            (true, _) => CallError::Connect(text),
-            (false, true) => late(),
-            (false, false) => CallError::Lost(text),
+        match Unanswered::of(error) {
+            Unanswered::Connect(why) => CallError::Connect(self.scrubbed(why)),
+            Unanswered::Late => late(),
+            Unanswered::Lost(why) => CallError::Lost(self.scrubbed(why)),
         }
     }
 
@@ -221,37 +196,5 @@ impl Api {
 }
 
 fn late() -> CallError {
-    CallError::Lost("no answer in time".to_owned())
-}
-
-/// What Telegram quotes is a piece of what was sent ("Unsupported start tag "x" at byte offset 7"): people's words and the
-/// chatbot's, which are for no log.
-fn without_quoted(description: &str) -> String {
-    let parts = description.split('"').enumerate();
-    parts.map(|(n, part)| if n % 2 == 0 { part } else { "\"…\"" }).collect()
-}
-
-/// What is wrong with an answer. The parser's own words repeat what it found there.
-fn unreadable(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "not what this method answers",
-        serde_json::error::Category::Eof => "an answer that breaks off",
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
-            "not what the Bot API writes (no JSON)"
-        }
-    };
-    what.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_quoted;
-
-    #[test]
-    fn what_telegram_quotes_is_left_out() {
-        let cut = |text: &str| without_quoted(text);
-        assert_eq!(cut("Bad Request: chat not found"), "Bad Request: chat not found");
-        assert_eq!(cut("expected \"</b>\", found \"</i>\""), "expected \"…\", found \"…\"");
-        assert_eq!(cut("can't find end of \"my secret"), "can't find end of \"…\"");
-    }
+    CallError::Lost(LATE.to_owned())
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::channels::telegram::ids;
-use crate::config::{HumanDuration, Id, Mistake, RawSection};
+use crate::config::{HumanDuration, Id, LateEdits, Mistake, RawSection, is_address};
 use crate::contract::Parsed;
 use crate::contract::channel::ListensAs;
 use crate::model::Secret;
@@ -125,17 +125,6 @@ pub enum Groups {
     Never,
 }
 
-/// What becomes of an edit that comes too late.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LateEdits {
-    /// It is recorded and not answered.
-    #[default]
-    Ignore,
-    /// It is asked like a new message.
-    Ask,
-}
-
 /// Where an answer names the message that it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -235,31 +224,13 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
             wrong(&format!("always_in.[{n}]"), "is no id of a group", hint);
         }
     }
-    for (n, pattern) in config.patterns.iter().enumerate() {
-        if let Err(error) = regex::Regex::new(pattern) {
-            let why = error.to_string();
-            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            let hint = "a backslash is written twice in \"…\", once in '…'";
-            wrong(&format!("patterns.[{n}]"), &format!("is no regular expression: {why}"), hint);
-        }
-    }
-    if let Some(proxy) = &config.proxy
-        && reqwest::Proxy::all(proxy.expose()).is_err()
-    {
-        wrong("proxy", "is no proxy URL", "for example http://proxy:3128");
-    }
+    mistakes.extend(section.check_patterns("patterns", &config.patterns));
+    mistakes.extend(section.check_proxy("proxy", config.proxy.as_ref()));
     if mistakes.is_empty() { Ok(Box::new(config)) } else { Err(mistakes) }
 }
 
 /// Where Telegram delivers to (<https://core.telegram.org/bots/api#setwebhook>).
 const PORTS: [u16; 4] = [443, 80, 88, 8443];
-
-/// An address to put a path behind.
-fn is_address(text: &str) -> bool {
-    reqwest::Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
-    })
-}
 
 /// `123456789:AA…`. Of the second part only the alphabet is known for sure.
 fn is_token(token: &str) -> bool {

@@ -93,13 +93,14 @@ impl Telegram {
         let context = &self.context;
         let source = ids::source(self.config.bot_id());
         let cursor = batch.last.map(|last| (source, ids::cursor(last, context.clock.now())));
-        match context.inbox.accept(batch.events.clone(), cursor.clone()).await {
+        let cursors = Vec::from_iter(cursor);
+        match context.inbox.accept(batch.events.clone(), cursors.clone()).await {
             Ok(_) => Ok(()),
             Err(error) if !is_poison(&error) => Err(error),
             Err(error) => {
                 tracing::error!(channel = %context.id, %error, "a batch of updates cannot be stored; one by one");
                 for event in batch.events {
-                    match context.inbox.accept(vec![event], None).await {
+                    match context.inbox.accept(vec![event], Vec::new()).await {
                         Ok(_) => {}
                         Err(error) if !is_poison(&error) => return Err(error),
                         Err(error) => {
@@ -108,7 +109,7 @@ impl Telegram {
                         }
                     }
                 }
-                context.inbox.accept(Vec::new(), cursor).await.map(drop)
+                context.inbox.accept(Vec::new(), cursors).await.map(drop)
             }
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use regex::RegexSet;
 use serde_json::value::RawValue;
 
-use crate::channels::telegram::config::{Groups, LateEdits, Replies, TelegramConfig};
+use crate::channels::telegram::config::{Groups, Replies, TelegramConfig};
 use crate::channels::telegram::ids;
 use crate::channels::telegram::normalize::address::{Addressed, Words};
 use crate::channels::telegram::wire::{Chat, ChatKind, Identity, Message, Standing, Update, is_service};
@@ -45,10 +45,7 @@ impl Rules {
             bare_commands: config.bare_commands,
             channel_posts: config.channel_posts,
             welcome: config.welcome,
-            late_edits: match config.late_edits {
-                LateEdits::Ignore => LateEdit::Ignore,
-                LateEdits::Ask => LateEdit::Ask,
-            },
+            late_edits: config.late_edits.into(),
             quotes: config.quotes,
             replies: config.replies,
             album_wait: *config.album_wait,
@@ -235,13 +232,13 @@ fn sender(message: &Message, rules: &Rules) -> Result<Sender, &'static str> {
         (None, None) => (message.chat.id, message.chat.title.clone(), None),
     };
     Ok(Sender {
-        tenant: None,
         chat: Some(message.chat.id.to_string()),
         thread: topic(message).map(|topic| topic.to_string()),
         user: Some(id.to_string()),
         title: message.chat.title.clone(),
         nickname: nickname.filter(|name| !name.trim().is_empty()),
         lang,
+        ..Sender::default()
     })
 }
 

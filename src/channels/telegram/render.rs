@@ -1,6 +1,6 @@
 //! From an action to single calls. Pure: no clock, no store, no address.
 //!
-//! In flow order: [`markdown`] reads the model's Markdown into a [`document`] (with [`cjk`], [`latex`], [`link`] and [`table`]), [`split`]
+//! In flow order: [`markdown`] reads the model's Markdown into a [`document`] (with [`cjk`], [`latex`] and [`link`]), [`split`]
 //! cuts it into messages, [`html`] writes each of them.
 
 mod cjk;
@@ -10,7 +10,6 @@ mod latex;
 mod link;
 mod markdown;
 mod split;
-mod table;
 
 use serde::{Deserialize, Serialize};
 

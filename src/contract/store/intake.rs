@@ -54,7 +54,8 @@ pub enum Accepted {
 
 #[async_trait]
 pub trait Intake: Send + Sync {
-    /// Stores events, in order, and the cursor, in one commit. The answers are in the order of the events.
+    /// Stores events, in order, and cursors (sources with theirs; of one source the last counts), in one commit. The answers
+    /// are in the order of the events.
     ///
     /// Of one event: a known `(channel, key)` is a duplicate. A contact that is new is created; a changed nickname or
     /// target is updated, and the platform's language is taken where the contact has none. A `group` joins the contact's
@@ -71,8 +72,14 @@ pub trait Intake: Send + Sync {
     /// yet, and the open turns that nobody has claimed end with `target_gone`. Until any other event comes from the target,
     /// what is committed for it ends in the same way. `Migration { to }` moves the contacts, open turns, rows and what is not
     /// rendered from the event's target to `to`. A contact that `to` has already keeps its own conversation.
-    async fn accept(&self, events: Vec<NewEvent>, cursor: Option<(String, String)>) -> Result<Vec<Accepted>>;
+    async fn accept(&self, events: Vec<NewEvent>, cursors: Vec<(String, String)>) -> Result<Vec<Accepted>>;
 
     /// The cursor that was last stored for a source.
     async fn cursor(&self, source: &str) -> Result<Option<String>>;
+
+    /// The sources that begin with `prefix`, byte by byte, with their cursors; sorted by source.
+    async fn cursors(&self, prefix: &str) -> Result<Vec<(String, String)>>;
+
+    /// Forgets the cursors of these sources, in one commit; one that has none is passed over.
+    async fn forget_cursors(&self, sources: Vec<String>) -> Result<()>;
 }

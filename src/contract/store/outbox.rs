@@ -53,9 +53,9 @@ pub enum SendResult {
     GiveUp { reason: &'static str, error: String, notice: Option<Rendered> },
     /// Dead-letter this row; the rows behind it go on.
     Dead { reason: &'static str, error: String },
-    /// Every queued row of this target ends with this reason, as after an event that shut the bot out
-    /// ([`Intake::accept`](super::Intake::accept)).
-    TargetGone { reason: &'static str },
+    /// Every queued row of this target ends as `target_gone` with these words of the platform, as after an event that shut the
+    /// bot out ([`Intake::accept`](super::Intake::accept)).
+    TargetGone { error: String },
     /// The target goes on elsewhere: the queued rows and the contacts move. With the same key, only its address was refused:
     /// what has that address moves, what has another one stays.
     Migrated { to: Target },

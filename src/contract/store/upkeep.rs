@@ -33,6 +33,8 @@ pub struct WorkFilter {
     pub channel: Option<ChannelId>,
     /// Only what was given up; else all that has not ended well: pending, claimed, dead.
     pub dead_only: bool,
+    /// Also the rows that ended as `target_gone`. They count as no dead letters, and can be retried like those.
+    pub gone: bool,
     /// Only what is at least this old.
     pub older_than: Duration,
     /// 0 = all.
@@ -43,6 +45,8 @@ pub struct WorkFilter {
 #[derive(Clone, Debug)]
 pub struct WorkItem {
     pub id: WorkId,
+    /// The turn that a row answers.
+    pub turn: Option<TurnId>,
     pub channel: ChannelId,
     pub bot: Option<BotName>,
     pub contact: Option<ContactKey>,
@@ -87,10 +91,11 @@ pub trait Upkeep: Send + Sync {
     /// What has not ended well, oldest first.
     async fn work(&self, filter: WorkFilter) -> Result<Vec<WorkItem>>;
 
-    /// Gives a dead or waiting item a new start: due now, attempts forgotten, its age counted from now.
+    /// Gives a dead or waiting item a new start: due now, attempts forgotten, its age counted from now. A row that ended as
+    /// `target_gone` as well: its target counts as there again, until the platform says otherwise.
     async fn retry(&self, id: WorkId) -> Result<()>;
 
-    /// Ends an item that nobody works on as dropped by the operator.
+    /// Ends an item that nobody works on as dropped by the operator; a row that ended as `target_gone` is no longer listed.
     async fn drop_item(&self, id: WorkId) -> Result<()>;
 
     /// Channels that have open turns or rows, with their number: to name those that left the configuration.

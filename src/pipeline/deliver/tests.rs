@@ -167,7 +167,7 @@ impl Stage {
                 note: None,
             },
         };
-        let accepted = self.shared.store.accept(vec![event], None).await.unwrap().remove(0);
+        let accepted = self.shared.store.accept(vec![event], Vec::new()).await.unwrap().remove(0);
         let crate::contract::store::Accepted::Opened { turn, .. } = accepted else { panic!("{accepted:?}") };
         let call = |piece: &&str| Rendered { payload: (*piece).to_owned(), ..Rendered::default() };
         let said = Said {

@@ -62,8 +62,8 @@ impl Prepared {
             return Ok((Vec::new(), false));
         }
         let target: Target = json(&hold.target)?;
-        let is_gone = gone::is_gone(tx, hold.channel, &target.key)?;
-        let mut claim = end.claim_first && hold.lives && !is_gone && !is_open(tx, hold.channel, &target.key)?;
+        let gone = gone::why(tx, hold.channel, &target.key)?;
+        let mut claim = end.claim_first && hold.lives && gone.is_none() && !is_open(tx, hold.channel, &target.key)?;
         let place = Place {
             channel: hold.channel,
             channel_name: &hold.channel_name,
@@ -84,8 +84,8 @@ impl Prepared {
                 rows.push(insert_row(tx, &place, n, (part, said.calls.len()), call, claimed)?);
             }
         }
-        if is_gone {
-            gone::refuse_rows(tx, hold.channel, &std::mem::take(&mut rows))?;
+        if let Some(error) = gone {
+            gone::refuse_rows(tx, hold.channel, &std::mem::take(&mut rows), &error)?;
         }
         Ok((rows, first_claimed))
     }

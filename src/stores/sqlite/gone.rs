@@ -19,6 +19,14 @@ pub(super) fn shuts_out(event: &InboundEvent) -> bool {
     matches!(event, InboundEvent::Membership { change: Membership::Removed | Membership::Blocked })
 }
 
+/// What such an event says, for whoever reads the list of what was not delivered.
+pub(super) fn word_of(event: &InboundEvent) -> &'static str {
+    match event {
+        InboundEvent::Membership { change: Membership::Blocked } => "the bot was blocked there",
+        _ => "the bot was removed there",
+    }
+}
+
 /// An event has come from its target: whatever it is, but for the word that the bot was shut out, the target is there.
 pub(super) fn heard_from(tx: &Tx<'_>, channel: i64, incoming: &Incoming) -> Result<()> {
     if shuts_out(&incoming.event) {
@@ -31,24 +39,26 @@ pub(super) fn forget(tx: &Tx<'_>, channel: i64, key: &str) -> Result<()> {
     tx.run("DELETE FROM gone WHERE channel = ?1 AND target_key = ?2", params![channel, key]).map(|_| ())
 }
 
-pub(super) fn is_gone(tx: &Tx<'_>, channel: i64, key: &str) -> Result<bool> {
-    tx.exists("SELECT 1 FROM gone WHERE channel = ?1 AND target_key = ?2", params![channel, key])
+/// Why the target is gone; `None` if it is not.
+pub(super) fn why(tx: &Tx<'_>, channel: i64, key: &str) -> Result<Option<String>> {
+    const SQL: &str = "SELECT error FROM gone WHERE channel = ?1 AND target_key = ?2";
+    tx.first(SQL, params![channel, key], |row| Ok(row.get(0)?))
 }
 
-/// The target is gone: it is remembered, and what waits for it ends.
-pub(super) fn leave(tx: &mut Tx<'_>, channel: i64, key: &str, reason: &str) -> Result<()> {
+/// The target is gone: it is remembered, with the platform's word for it, and what waits for it ends.
+pub(super) fn leave(tx: &mut Tx<'_>, channel: i64, key: &str, error: &str) -> Result<()> {
     tx.run(
-        "INSERT OR REPLACE INTO gone (channel, target_key, at) VALUES (?1, ?2, ?3)",
-        params![channel, key, tx.now.0],
+        "INSERT OR REPLACE INTO gone (channel, target_key, at, error) VALUES (?1, ?2, ?3, ?4)",
+        params![channel, key, tx.now.0, error],
     )?;
     let mut ended = tx.run(
-        "UPDATE outbox INDEXED BY outbox_open SET state = 4, claim = NULL, reason = ?3, ended_at = ?4
+        "UPDATE outbox INDEXED BY outbox_open SET state = 4, claim = NULL, reason = ?3, error = ?5, ended_at = ?4
          WHERE channel = ?1 AND target_key = ?2 AND state < 2",
-        params![channel, key, reason, tx.now.0],
+        params![channel, key, REASON, tx.now.0, error],
     )?;
     for (action, target, lane) in unrendered(tx, channel, key)? {
         tx.run("DELETE FROM unrendered WHERE action = ?1", [action])?;
-        end_unrendered(tx, channel, action, (key, &target), lane)?;
+        end_unrendered(tx, channel, action, (key, &target), lane, error)?;
         ended += 1;
     }
     let turns = open_turns(tx, channel, key)?;
@@ -82,12 +92,19 @@ fn open_turns(tx: &Tx<'_>, channel: i64, key: &str) -> Result<Vec<(i64, TurnId)>
 }
 
 /// Leaves a trace of an action that was never rendered.
-fn end_unrendered(tx: &Tx<'_>, channel: i64, action: i64, (key, target): (&str, &str), lane: i64) -> Result<()> {
+fn end_unrendered(
+    tx: &Tx<'_>,
+    channel: i64,
+    action: i64,
+    (key, target): (&str, &str),
+    lane: i64,
+    error: &str,
+) -> Result<()> {
     tx.run(
         "INSERT INTO outbox (channel, action, part, parts, target_key, target, lane, payload, scopes, state, queued_at, due_at,
-                             reason, ended_at)
-         VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, '', '[]', 4, ?6, ?6, ?7, ?6)",
-        params![channel, action, key, target, lane, tx.now.0, REASON],
+                             reason, error, ended_at)
+         VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, '', '[]', 4, ?6, ?6, ?7, ?8, ?6)",
+        params![channel, action, key, target, lane, tx.now.0, REASON, error],
     )
     .map(|_| ())
 }
@@ -99,17 +116,18 @@ pub(super) fn refuse_spoken(
     action: i64,
     target: (&Target, &str),
     lane: Lane,
+    error: &str,
 ) -> Result<()> {
-    end_unrendered(tx, channel, action, (&target.0.key, target.1), lane.as_number())?;
+    end_unrendered(tx, channel, action, (&target.0.key, target.1), lane.as_number(), error)?;
     tell(tx, channel, 0, 1)
 }
 
 /// Ends the rows of a turn whose target went while it was worked on.
-pub(super) fn refuse_rows(tx: &mut Tx<'_>, channel: i64, refused: &[OutboxRow]) -> Result<()> {
+pub(super) fn refuse_rows(tx: &mut Tx<'_>, channel: i64, refused: &[OutboxRow], error: &str) -> Result<()> {
     for row in refused {
         tx.run(
-            "UPDATE outbox SET state = 4, claim = NULL, reason = ?2, ended_at = ?3 WHERE seq = ?1",
-            params![row.seq, REASON, tx.now.0],
+            "UPDATE outbox SET state = 4, claim = NULL, reason = ?2, error = ?4, ended_at = ?3 WHERE seq = ?1",
+            params![row.seq, REASON, tx.now.0, error],
         )?;
     }
     tell(tx, channel, 0, refused.len())

@@ -1,4 +1,4 @@
-//! Events in: one commit for the events of a call and the cursor behind them.
+//! Events in: one commit for the events of a call and the cursors behind them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use crate::model::turn::{Outcome, Reason, Turn, TurnEvent, TurnState, TurnView};
 use crate::model::{Contact, EventKey, MediaId, Target, Timestamp, TurnId};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::contacts;
+use crate::stores::sqlite::cursors;
 use crate::stores::sqlite::gone;
 use crate::stores::sqlite::moves;
 use crate::stores::sqlite::rows::{json, to_json};
-use crate::stores::sqlite::tx::{Effect, Tx, first};
+use crate::stores::sqlite::tx::{Effect, Tx};
 
 /// An event with what can be prepared before the writer's thread has it.
 struct Prepared {
@@ -28,7 +29,7 @@ struct Prepared {
 
 #[async_trait]
 impl Intake for SqliteStore {
-    async fn accept(&self, events: Vec<NewEvent>, cursor: Option<(String, String)>) -> Result<Vec<Accepted>> {
+    async fn accept(&self, events: Vec<NewEvent>, cursors: Vec<(String, String)>) -> Result<Vec<Accepted>> {
         let mut prepared = Vec::with_capacity(events.len());
         for event in events {
             let (body, target) = (to_json(&event.incoming.event)?, to_json(&event.incoming.target)?);
@@ -37,9 +38,7 @@ impl Intake for SqliteStore {
         self.writer
             .write(move |tx| {
                 let accepted = prepared.iter().map(|event| accept(tx, event)).collect::<Result<Vec<_>>>()?;
-                if let Some((source, cursor)) = &cursor {
-                    tx.run("INSERT OR REPLACE INTO cursors (source, cursor) VALUES (?1, ?2)", [source, cursor])?;
-                }
+                cursors::keep(tx, &cursors)?;
                 Ok(accepted)
             })
             .await
@@ -47,10 +46,16 @@ impl Intake for SqliteStore {
 
     async fn cursor(&self, source: &str) -> Result<Option<String>> {
         let source = source.to_owned();
-        let read = move |conn: &_| {
-            first(conn, "SELECT cursor FROM cursors WHERE source = ?1", [source], |row| Ok(row.get(0)?))
-        };
-        self.readers.read(read).await
+        self.readers.read(move |conn| cursors::of(conn, &source)).await
+    }
+
+    async fn cursors(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+        let prefix = prefix.to_owned();
+        self.readers.read(move |conn| cursors::beginning(conn, &prefix)).await
+    }
+
+    async fn forget_cursors(&self, sources: Vec<String>) -> Result<()> {
+        self.writer.write(move |tx| cursors::forget(tx, &sources)).await
     }
 }
 
@@ -186,7 +191,7 @@ fn leave(tx: &mut Tx<'_>, channel: i64, prepared: &Prepared, contact: &Contact) 
     let event = &prepared.event;
     end(tx, channel, prepared, contact, Reason::NoAnswerNeeded)?;
     let target = Arc::clone(&event.incoming.target.key);
-    gone::leave(tx, channel, &target, Reason::TargetGone.as_str())?;
+    gone::leave(tx, channel, &target, gone::word_of(&event.incoming.event))?;
     Ok(Accepted::Left { turn: event.turn, target })
 }
 

@@ -5,6 +5,7 @@
 //! (`media`).
 
 mod contacts;
+mod cursors;
 mod error;
 mod files;
 mod finish;

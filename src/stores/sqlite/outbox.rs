@@ -141,13 +141,16 @@ fn enqueue(
         return Ok(false);
     }
     let contact = only_contact(tx, channel, &announcement.target)?;
-    let is_gone = delivery == Delivery::Push && gone::is_gone(tx, channel, &announcement.target.key)?;
+    let gone = match delivery {
+        Delivery::Push => gone::why(tx, channel, &announcement.target.key)?,
+        Delivery::Pull => None,
+    };
     let mut last = None;
     for (action, body) in announcement.actions.iter().zip(bodies) {
         let n = record_action(tx, channel, contact, None, action, body)?;
         last = Some(n);
-        if is_gone {
-            gone::refuse_spoken(tx, channel, n, (&announcement.target, target), announcement.lane)?;
+        if let Some(error) = &gone {
+            gone::refuse_spoken(tx, channel, n, (&announcement.target, target), announcement.lane, error)?;
         } else if delivery == Delivery::Push {
             tx.run(
                 "INSERT INTO unrendered (action, channel, target, lane) VALUES (?1, ?2, ?3, ?4)",

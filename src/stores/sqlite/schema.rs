@@ -15,7 +15,7 @@ use crate::stores::sqlite::files::{self, io_trouble, unusable};
 const APPLICATION_ID: i32 = 0x4361_4272;
 
 /// Migration `n` brings schema `n` to `n + 1`.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_gone.sql")];
 
 #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "a handful of migrations")]
 pub(super) const LATEST: i32 = MIGRATIONS.len() as i32;

@@ -73,7 +73,7 @@ pub(super) fn finish(
             }
         }
         SendResult::Dead { reason, error } => work::bury_row(tx, seq, reason, error)?,
-        SendResult::TargetGone { reason } => gone::leave(tx, sending.channel, &sending.target_key, reason)?,
+        SendResult::TargetGone { error } => gone::leave(tx, sending.channel, &sending.target_key, error)?,
         SendResult::Migrated { to } => {
             tx.run("UPDATE outbox SET state = 0, claim = NULL, due_at = ?2 WHERE seq = ?1", params![seq, tx.now.0])?;
             finished.moved = if *to.key == *sending.target_key {

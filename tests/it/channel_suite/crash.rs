@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use super::world::assert_parts;
-use super::{ANN, BEA, Fault, On, Platform, World};
-use crate::support::until;
+use super::{ANN, BEA, Fault, Need, On, Platform, World};
+use crate::support::{Setup, until};
 
 pub(crate) async fn a_backlog_is_answered_once_and_in_order<P: Platform>() {
-    let mut world = World::<P>::new("backlog").await;
+    // The chatbot takes its time with the asks that are cut off, and counts them when it has answered them: they are to be
+    // found, not asked again.
+    let patient = |setup: Setup| setup.set("PIPELINE__RECOVERY_WINDOW", "20s");
+    let mut world = World::<P>::with("backlog", &[], patient).await;
     // Long enough to die in the first asks: no send is open then.
     world.bridge.sandbox.set_latency(Duration::from_secs(1));
     for n in 1..=4 {
@@ -66,11 +69,14 @@ pub(crate) async fn only_the_open_send_may_be_doubled<P: Platform>() {
     world.tries(BEA, 1).await;
     until("all turns have ended", async || world.open_work().await.len() == 8).await;
     world.crashes().await;
-    world.gets(ANN, 5).await;
+    let doubles = !P::LACKS.contains(&Need::Doubles);
+    let doubled = ["Part 1", "Part 1", "Part 2", "Part 3", "bye"];
+    let wanted = if doubles { &doubled[..] } else { &doubled[1..] };
+    world.gets(ANN, wanted.len()).await;
     world.gets(BEA, 4).await;
     world.rests().await;
-    assert_parts(&world.texts(ANN), &["Part 1", "Part 1", "Part 2", "Part 3", "bye"]);
+    assert_parts(&world.texts(ANN), wanted);
     assert_parts(&world.texts(BEA), &["Part 1", "Part 2", "Part 3", "bye"]);
-    assert_eq!(world.in_doubt("resent").await, 2);
+    assert_eq!(world.in_doubt(if doubles { "resent" } else { "deduped" }).await, 2);
     assert_eq!(world.asked().len(), 4);
 }

@@ -51,6 +51,8 @@ pub(crate) enum Need {
     BotLimits,
     /// A chat can shut the bot out.
     Gone,
+    /// A send that is repeated arrives twice: it knows none again.
+    Doubles,
 }
 
 /// What goes wrong with a send.
@@ -114,8 +116,9 @@ pub(crate) trait Platform: Sized {
     /// Adds the channel: quick (albums are held for 300 ms, calls given up after a second or two) and unpaced.
     fn configure(&self, setup: Setup, id: &str) -> Setup;
 
-    /// The bridge has started, and listens there: where a webhook is to reach it, whatever it was told.
-    fn bridge_is_at(&self, url: &str);
+    /// The bridge has started, and listens there: where a webhook is to reach it, whatever it was told. Returns once it hears
+    /// what people write; what a platform keeps for it meanwhile need not be waited for.
+    async fn bridge_is_at(&self, url: &str);
 
     /// Somebody writes; in the group, to other people. Answers the message's name.
     fn says(&self, chat: Chat, text: &str) -> String;
@@ -209,7 +212,7 @@ macro_rules! channel_suite {
             refusals::a_chat_that_is_gone_is_left_alone_until_it_is_heard_again [Gone]
             refusals::a_refused_token_pauses_the_channel_and_buries_nothing []
             doubt::a_send_in_doubt_is_repeated_once_and_counted []
-            doubt::at_will_it_is_set_aside_and_the_rest_goes_on []
+            doubt::at_will_it_is_set_aside_and_the_rest_goes_on [Doubles]
             notices::typing_is_shown_while_somebody_waits [Typing]
             crash::a_backlog_is_answered_once_and_in_order []
             crash::what_is_answered_and_not_sent_is_sent_once []

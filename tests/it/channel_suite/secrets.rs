@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ANN, BEA, CID, Chat, Fault, On, Platform, World};
+use super::{ANN, BEA, CID, Chat, Fault, Need, On, Platform, World};
 use crate::support::log::Log;
 use crate::support::picture;
 
@@ -12,6 +12,7 @@ const WORDS: &str = "planted-words";
 pub(crate) async fn neither_the_token_nor_anybodys_words_are_told<P: Platform>() {
     let log = Log::default();
     let mut world = World::<P>::with("secrets", &[(P::TIMEOUT_KEY, "1s")], |setup| setup.logged(&log)).await;
+    let has_markup = !P::LACKS.contains(&Need::Markup);
     let faults = [
         Fault::Reset,
         Fault::SentThenReset,
@@ -21,11 +22,12 @@ pub(crate) async fn neither_the_token_nor_anybodys_words_are_told<P: Platform>()
         Fault::Rejects,
         Fault::ChatLimit(Duration::from_secs(1)),
     ];
-    for (n, fault) in (10..).zip(faults) {
+    let faults: Vec<Fault> = faults.into_iter().filter(|fault| has_markup || *fault != Fault::RejectsMarkup).collect();
+    for (n, &fault) in (10..).zip(&faults) {
         world.platform.fails(fault, On::To(Chat::With(n)), 1);
         world.says(Chat::With(n), WORDS);
     }
-    for (n, _) in (10..).zip(faults) {
+    for (n, _) in (10..).zip(&faults) {
         world.gets(Chat::With(n), 1).await;
     }
     world.platform.shows(ANN, &picture(image::ImageFormat::Png), WORDS, None);

@@ -30,7 +30,7 @@ impl<P: Platform> World<P> {
         let key = |key: &str| format!("CHANNELS__{}__{key}", id.to_uppercase());
         let setup = keys.iter().fold(setup, |setup, (name, value)| setup.set(&key(name), value));
         let bridge = change(setup).start().await;
-        platform.bridge_is_at(&bridge.url(""));
+        platform.bridge_is_at(&bridge.url("")).await;
         Self { platform, bridge, id }
     }
 
@@ -86,7 +86,7 @@ impl<P: Platform> World<P> {
     /// The bridge is stopped in order, if it still runs, and started.
     pub(crate) async fn starts_again(&mut self) {
         self.bridge.start_again(&[]).await;
-        self.platform.bridge_is_at(&self.bridge.url(""));
+        self.platform.bridge_is_at(&self.bridge.url("")).await;
     }
 
     /// From now on the chatbot answers what contains a part with these words.

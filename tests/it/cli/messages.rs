@@ -1,11 +1,16 @@
 //! `messages`, beside a running bridge.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use caigunn_bridge::contract::store::{ContactChange, FinishTurn, SendResult, Store};
+use caigunn_bridge::model::Outcome;
 use caigunn_bridge::sandbox::{Call, Fault, Scripted};
+use caigunn_bridge::stores::sqlite::{SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
 
 use super::{place, redacted};
+use crate::store_suite::{TTL, event, opened, said};
 use crate::support::KEY;
 use crate::support::process::Place;
 
@@ -117,6 +122,68 @@ async fn dead_letters_are_listed_shown_retried_and_dropped() {
     let unknown = place.run(&["messages", "show", "msg_00000000000000000000000000000000"]).await;
     assert_eq!(unknown.code, 1);
     insta::assert_snapshot!(unknown.err, @"msg_00000000000000000000000000000000: there is no such message");
+}
+
+/// An answer in two calls that the platform would not take, for a reason; the turn's id.
+async fn undeliverable(place: &Place, why: &str) -> String {
+    let store: Arc<dyn Store> = SqliteStore::open(place.store(), SqliteOptions::default()).unwrap();
+    let (turn, _) = opened(store.accept(vec![event("ann", "1")], Vec::new()).await.unwrap().remove(0));
+    let claim = store.lease("dispatch", "test", TTL).await.unwrap().unwrap();
+    let end = FinishTurn {
+        seq: turn.seq,
+        claim,
+        version: Some(turn.version),
+        ask: None,
+        outcome: Outcome::Answered,
+        said: vec![said("an answer", &["a", "b"])],
+        contact: ContactChange::default(),
+        claim_first: true,
+    };
+    let rows = store.finish_turn(end).await.unwrap().rows;
+    store.finish_send(rows[0].seq, claim, SendResult::TargetGone { error: why.to_owned() }, None).await.unwrap();
+    store.close().await;
+    turn.id.to_string()
+}
+
+#[tokio::test]
+async fn what_the_platform_does_not_take_is_listed_with_its_words() {
+    let place = place().await;
+    let id = undeliverable(&place, "no permission to write in channel 7 (50013)").await;
+    let ids = [id.clone(), "(nobody)".to_owned()];
+    let listed = place.run(&["messages", "list", "--dead"]).await;
+    insta::assert_snapshot!(told(&place, &ids, &listed.out), @r"
+    ID     CHANNEL  CONTACT  STATE  AGE  ATTEMPTS  REASON
+    out_1  web      u:ann    dead   [age]   0         target_gone: no permission to write in channel 7 (50013)
+    out_2  web      u:ann    dead   [age]   0         target_gone: no permission to write in channel 7 (50013)
+    ");
+    let shown = place.run(&["messages", "show", "out_2"]).await;
+    insta::assert_snapshot!(told(&place, &ids, &shown.out), @r"
+    id        out_2
+    channel   web
+    contact   u:ann
+    state     dead
+    reason    target_gone
+    error     no permission to write in channel 7 (50013)
+    attempts  0
+    age       [age]
+    ");
+    let shown = place.run(&["messages", "show", &id]).await;
+    insta::assert_snapshot!(told(&place, &ids, &shown.out), @r"
+    id        [the id of alice's message, 36 long]
+    channel   web
+    state     answered
+    received  [time]
+    in        1
+    out       an answer
+    not sent  out_1 target_gone: no permission to write in channel 7 (50013)
+    not sent  out_2 target_gone: no permission to write in channel 7 (50013)
+    ");
+    let retried = place.run(&["messages", "retry", "out_1"]).await;
+    assert_eq!((retried.code, retried.out.as_str()), (0, "out_1: retried\n"));
+    let dropped = place.run(&["messages", "drop", "out_2"]).await;
+    assert_eq!((dropped.code, dropped.out.as_str()), (0, "out_2: dropped\n"));
+    let listed = place.run(&["messages", "list"]).await.out;
+    assert!(listed.contains("out_1") && listed.contains("pending") && !listed.contains("out_2"), "{listed}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
-use super::{Case, GOOD};
+use super::{Case, GOOD, Kind, Known, Postbox, TEXTS, load};
 
 fn said(toml: &str) -> String {
     Case::new(toml).bad()
@@ -144,6 +144,20 @@ fn risky_settings_are_warnings() {
     );
     let shown: Vec<_> = case.good().warnings.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(case.plain(shown.join("\n")));
+}
+
+#[test]
+fn lists_of_servers_where_there_are_none() {
+    insta::assert_snapshot!(
+        Case::new(&format!("{GOOD}access.deny_guilds = [7]\naccess.alow_roles = [7]\n"))
+            .env("CAIGUNN_BRIDGE__CHANNELS__POST__ACCESS__ALLOW_ROLES", "8,9")
+            .bad()
+    );
+    let kinds = [Kind::of::<Postbox>("postbox").with_servers()];
+    let case = Case::new(&format!("{GOOD}access.deny_guilds = [7]\naccess.allow_roles = [\"8\", 9]\n"));
+    let loaded = load(&case.sources, &Known { kinds: &kinds, texts: &TEXTS }).unwrap();
+    let access = &loaded.config.channels["post"].access;
+    assert_eq!((access.deny_guilds.len(), access.allow_roles.len()), (1, 2));
 }
 
 #[test]

@@ -119,7 +119,7 @@ async fn say(State(channel): State<Arc<Brittle>>, Json(said): Json<Value>) -> Js
         event: InboundEvent::Message(message),
         note: None,
     };
-    let receipts = channel.context.inbox.accept(vec![incoming], None).await.unwrap();
+    let receipts = channel.context.inbox.accept(vec![incoming], Vec::new()).await.unwrap();
     let [Receipt::Accepted { turn }] = receipts.as_slice() else { panic!("{receipts:?}") };
     let view = channel.context.store.watch(*turn).await;
     let outcome = view.outcome.unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use caigunn_bridge::contract::store::{Upkeep, WorkFilter, WorkItem};
 use serde_json::json;
 
 use super::World;
@@ -94,6 +95,43 @@ async fn what_the_platform_says_at_a_send_is_remembered_until_somebody_writes() 
     world.gets("ann", 1).await;
     world.announces("ann", "more news", "n2", "bulk").await;
     assert_eq!(world.gets("ann", 2).await[1], "more news");
+}
+
+#[tokio::test]
+async fn what_was_not_delivered_is_listed_with_the_platforms_words_and_sent_once_all_is_well() {
+    let world = World::new("pager_undelivered").await;
+    world.platform.fails(Fault::Refuse(403, "gone"), Some("ann"), 1_000);
+    world.platform.says("ann", "long 300");
+    until("it is refused", async || world.platform.attempts("ann").len() == 1).await;
+    world.rests().await;
+    assert!(world.announces("ann", "news", "n1", "bulk").await);
+    world.rests().await;
+    let store = world.beside();
+    let filter = || WorkFilter { gone: true, ..WorkFilter::default() };
+    let gone = |item: &WorkItem| item.reason.as_deref() == Some("target_gone");
+    let listed = store.work(filter()).await.unwrap();
+    assert!(listed.iter().all(gone), "{listed:?}");
+    let words = listed[0].error.clone().unwrap();
+    assert!(words.contains("gone") && listed.iter().all(|item| item.error.as_ref() == Some(&words)), "{listed:?}");
+    assert_eq!(listed.len(), 4, "the pieces of an answer, and what was announced since");
+    // Too early: the platform says so again, and all of them end again.
+    for item in &listed {
+        store.retry(item.id).await.unwrap();
+    }
+    until("it is refused again, and all have ended", async || {
+        let listed = store.work(filter()).await.unwrap();
+        world.platform.attempts("ann").len() > 1 && listed.len() == 4 && listed.iter().all(gone)
+    })
+    .await;
+    world.platform.heals();
+    for item in store.work(filter()).await.unwrap() {
+        store.retry(item.id).await.unwrap();
+    }
+    let got = world.gets("ann", 4).await;
+    assert!(got[0].starts_with("1. ") && got[3] == "news", "{got:?}");
+    world.rests().await;
+    assert!(store.work(filter()).await.unwrap().is_empty());
+    store.close().await;
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ impl Platform for Pager {
     }
 
     /// The pager is polled.
-    fn bridge_is_at(&self, _: &str) {}
+    async fn bridge_is_at(&self, _: &str) {}
 
     fn says(&self, chat: Chat, text: &str) -> String {
         self.writes(chat, false, json!({ "text": text }))

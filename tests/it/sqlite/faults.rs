@@ -12,7 +12,7 @@ use crate::store_suite::{StoreFactory, World, event};
 async fn a_full_disk_fails_what_it_must_and_passes() {
     let sqlite = Sqlite::new();
     let store = sqlite.open_now();
-    store.accept(vec![event("ann", "1")], None).await.unwrap();
+    store.accept(vec![event("ann", "1")], Vec::new()).await.unwrap();
     store.limit_pages(1).await.unwrap();
     let mut n = 0;
     let full = loop {
@@ -28,7 +28,7 @@ async fn a_full_disk_fails_what_it_must_and_passes() {
     assert_eq!(store.runnable(0, 10).await.unwrap().len(), 1);
     store.limit_pages(1_000_000).await.unwrap();
     store.put("filler", &n.to_string(), &"x".repeat(2_000)).await.unwrap();
-    store.accept(vec![event("ann", "2")], None).await.unwrap();
+    store.accept(vec![event("ann", "2")], Vec::new()).await.unwrap();
 }
 
 #[tokio::test]

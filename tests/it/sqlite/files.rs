@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use caigunn_bridge::contract::store::{Kv, Media, Retention, StoreError, Upkeep};
+use caigunn_bridge::contract::store::{Kv, Media, Retention, StoreError, Upkeep, WorkFilter};
 use caigunn_bridge::stores::sqlite::SqliteStore;
 use rusqlite::Connection;
 
@@ -87,6 +87,30 @@ async fn a_second_daemon_is_refused_and_the_command_line_is_not() {
     assert_eq!(first.get("a", "b").await.unwrap().as_deref(), Some("c"));
     first.close().await;
     drop(sqlite.open_now());
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date() {
+    let sqlite = Sqlite::new();
+    written(&sqlite).await;
+    let older = Connection::open(sqlite.path()).unwrap();
+    older
+        .execute_batch(
+            "DROP INDEX outbox_gone; ALTER TABLE gone DROP COLUMN error; INSERT INTO names VALUES (1, 'web');
+             INSERT INTO gone VALUES (1, 'chat', 0);
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    older.close().unwrap();
+    let store = sqlite.open_now();
+    let filter = WorkFilter { gone: true, ..WorkFilter::default() };
+    assert!(store.work(filter).await.unwrap().is_empty());
+    store.close().await;
+    drop(store);
+    let now = Connection::open(sqlite.path()).unwrap();
+    let version: i32 = now.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let error: String = now.query_row("SELECT error FROM gone", [], |row| row.get(0)).unwrap();
+    assert_eq!((version, error.as_str()), (2, ""));
 }
 
 #[tokio::test]

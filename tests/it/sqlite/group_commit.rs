@@ -19,7 +19,7 @@ async fn concurrent_changes_share_commits() {
         tasks.spawn(async move {
             for n in 0..20 {
                 let name = format!("user{user}");
-                store.accept(vec![event(&name, &format!("{name}/{n}"))], None).await.unwrap();
+                store.accept(vec![event(&name, &format!("{name}/{n}"))], Vec::new()).await.unwrap();
             }
         });
     }
@@ -33,11 +33,11 @@ async fn concurrent_changes_share_commits() {
 async fn what_changes_nothing_costs_no_commit() {
     let sqlite = Sqlite::new();
     let store = sqlite.open_now();
-    store.accept(vec![event("ann", "1")], None).await.unwrap();
+    store.accept(vec![event("ann", "1")], Vec::new()).await.unwrap();
     let before = store.commits();
     for _ in 0..5 {
         store.foreign(10).await.unwrap();
-        store.accept(vec![event("ann", "1")], None).await.unwrap();
+        store.accept(vec![event("ann", "1")], Vec::new()).await.unwrap();
         assert!(store.finish_ask(99, store_claim(), result()).await.is_err());
     }
     assert_eq!(store.commits(), before);
@@ -59,7 +59,7 @@ async fn one_bad_change_does_not_fail_its_neighbours() {
     let store = sqlite.open_now();
     let taken = event("ann", "1");
     let id = taken.turn;
-    store.accept(vec![taken], None).await.unwrap();
+    store.accept(vec![taken], Vec::new()).await.unwrap();
     // All are queued before the writer can finish the first: they share a transaction, and the bad ones break it.
     let mut tasks = JoinSet::new();
     for n in 0..60 {
@@ -69,7 +69,7 @@ async fn one_bad_change_does_not_fail_its_neighbours() {
             if n % 10 == 0 {
                 fresh = NewEvent { turn: id, ..fresh };
             }
-            (n, store.accept(vec![fresh], None).await)
+            (n, store.accept(vec![fresh], Vec::new()).await)
         });
     }
     for (n, accepted) in tasks.join_all().await {

@@ -14,7 +14,7 @@ pub(crate) async fn a_known_key_is_a_duplicate_also_after_a_crash<F: StoreFactor
     let (turn, _) = w.say("ann", "1").await;
     let again = w.accept(event("ann", "1")).await;
     assert!(matches!(again, Accepted::Duplicate { turn: Some(id), .. } if id == turn.id), "{again:?}");
-    let both = w.store.accept(vec![event("ann", "2"), event("ann", "2")], None).await.unwrap();
+    let both = w.store.accept(vec![event("ann", "2"), event("ann", "2")], Vec::new()).await.unwrap();
     assert!(matches!(both[..], [Accepted::Opened { .. }, Accepted::Duplicate { .. }]), "{both:?}");
 
     let w = w.crash().await;
@@ -46,17 +46,41 @@ pub(crate) async fn equal_keys_of_two_channels_are_two_events<F: StoreFactory>()
 pub(crate) async fn events_and_cursor_are_one_commit<F: StoreFactory>() {
     let w = World::<F>::new().await;
     assert_eq!(w.store.cursor("web/updates").await.unwrap(), None);
-    let cursor = Some(("web/updates".to_owned(), "17".to_owned()));
-    w.store.accept(vec![event("ann", "1")], cursor).await.unwrap();
+    let at = |cursor: &str| vec![("web/updates".to_owned(), cursor.to_owned())];
+    w.store.accept(vec![event("ann", "1")], at("17")).await.unwrap();
     // The turn's id is taken: nothing of this call may stay, not the event before it nor the cursor.
     let bad = NewEvent { turn: w.runnable().await[0].id, ..event("ann", "3") };
-    let failed = w.store.accept(vec![event("ann", "2"), bad], Some(("web/updates".into(), "18".into()))).await;
+    let failed = w.store.accept(vec![event("ann", "2"), bad], at("18")).await;
     assert!(failed.is_err(), "{failed:?}");
     let w = w.crash().await;
     assert_eq!(w.store.cursor("web/updates").await.unwrap().as_deref(), Some("17"));
     assert_eq!(w.runnable().await.len(), 1);
-    w.store.accept(Vec::new(), Some(("web/updates".into(), "19".into()))).await.unwrap();
+    w.store.accept(Vec::new(), at("19")).await.unwrap();
     assert_eq!(w.store.cursor("web/updates").await.unwrap().as_deref(), Some("19"));
+}
+
+pub(crate) async fn cursors_of_a_prefix_are_listed_and_forgotten<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let pair = |source: &str, cursor: &str| (source.to_owned(), cursor.to_owned());
+    // What `LIKE` would take for a wildcard, or for the same letter, is neither.
+    let others =
+        [pair("page_", "0"), pair("Page_1:a", "1"), pair("pageX1:a", "2"), pair("page%1:a", "3"), pair("page`", "4")];
+    let mine = [pair("page_1:", "5"), pair("page_1:a", "6"), pair("page_1:\u{10ffff}z", "7"), pair("page_1:é", "8")];
+    let first = [pair("page_1:a", "old"), pair("other", "9")];
+    w.store.accept(vec![event("ann", "1")], [&first[..], &others[..], &mine[..]].concat()).await.unwrap();
+    // By their bytes, and of one source that came twice the last.
+    let sorted =
+        vec![pair("page_1:", "5"), pair("page_1:a", "6"), pair("page_1:é", "8"), pair("page_1:\u{10ffff}z", "7")];
+    assert_eq!(w.store.cursors("page_1:").await.unwrap(), sorted);
+    assert_eq!(w.store.cursors("page_2").await.unwrap(), []);
+    assert_eq!(w.store.cursors("").await.unwrap().len(), 10);
+
+    let gone = ["page_1:a", "page_1:never", "page_1:\u{10ffff}z"].map(str::to_owned);
+    w.store.forget_cursors(gone.to_vec()).await.unwrap();
+    let w = w.crash().await;
+    assert_eq!(w.store.cursors("page_1:").await.unwrap(), [pair("page_1:", "5"), pair("page_1:é", "8")]);
+    assert_eq!(w.store.cursor("page_1:a").await.unwrap(), None);
+    assert_eq!(w.store.cursors("").await.unwrap().len(), 8, "nothing else is forgotten");
 }
 
 pub(crate) async fn a_contact_is_created_once_and_kept_up_to_date<F: StoreFactory>() {

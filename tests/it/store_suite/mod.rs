@@ -143,7 +143,7 @@ impl<F: StoreFactory> World<F> {
     }
 
     pub(crate) async fn accept(&self, event: NewEvent) -> Accepted {
-        let mut accepted = self.store.accept(vec![event], None).await.unwrap();
+        let mut accepted = self.store.accept(vec![event], Vec::new()).await.unwrap();
         assert_eq!(accepted.len(), 1);
         accepted.remove(0)
     }
@@ -233,6 +233,7 @@ macro_rules! store_suite {
             intake::a_note_is_kept_with_its_key
             intake::equal_keys_of_two_channels_are_two_events
             intake::events_and_cursor_are_one_commit
+            intake::cursors_of_a_prefix_are_listed_and_forgotten
             intake::a_contact_is_created_once_and_kept_up_to_date
             intake::a_uid_that_is_taken_is_not_shared
             intake::members_of_a_group_join_a_held_turn
@@ -284,6 +285,8 @@ macro_rules! store_suite {
             spoken::pull_announcements_are_read_from_the_journal
             standing::who_is_not_let_in_is_known_by_the_key_alone
             standing::whoever_shuts_the_bot_out_ends_what_waits
+            standing::what_ends_with_its_target_is_listed_with_the_words_for_it
+            standing::what_ended_with_its_target_gets_a_new_start
             standing::what_is_committed_for_a_target_that_is_gone_ends_at_once
             standing::a_target_that_is_heard_from_is_there_again
             standing::a_chat_that_moves_takes_everything_along
@@ -310,6 +313,7 @@ macro_rules! store_suite {
             upkeep::a_closed_store_says_so
             watch::it_resolves_whenever_it_was_asked
             watch::every_waiter_is_told
+            watch::an_end_without_a_word_has_no_replies
             watch::one_that_goes_away_is_forgotten
             watch::a_turn_dropped_by_another_process_resolves
             watch::the_journal_tells_of_news

@@ -162,7 +162,7 @@ pub(crate) async fn a_target_that_is_gone_ends_its_rows<F: StoreFactory>() {
     w.exchange("ann", "2", &["c"]).await;
     w.exchange("bob", "3", &["d"]).await;
     assert!(claim(&w, &mine[0]).await);
-    w.store.finish_send(mine[0].seq, w.claim, SendResult::TargetGone { reason: "blocked" }, None).await.unwrap();
+    w.store.finish_send(mine[0].seq, w.claim, SendResult::TargetGone { error: "blocked".into() }, None).await.unwrap();
     assert_eq!(payloads(&w).await, ["d"]);
     w.exchange("ann", "4", &["e"]).await;
     assert_eq!(payloads(&w).await, ["d", "e"], "what comes later is tried again");
@@ -260,7 +260,7 @@ pub(crate) async fn a_stale_sender_changes_nothing<F: StoreFactory>() {
         sent(),
         again(0),
         SendResult::Plain,
-        SendResult::TargetGone { reason: "gone" },
+        SendResult::TargetGone { error: "gone".into() },
         SendResult::Migrated { to: Target::of("x") },
     ] {
         assert_lease_lost!(w.store.finish_send(mine[0].seq, stale, result, None).await);

@@ -1,6 +1,8 @@
 //! Where the bot stands with a chat: let in or not, gone, moved.
 
-use caigunn_bridge::contract::store::{Accepted, Begun, FinishTurn, NewEvent, SendResult, Utterance};
+use caigunn_bridge::contract::store::{
+    Accepted, Begun, FinishTurn, NewEvent, SendResult, Utterance, WorkFilter, WorkId,
+};
 use caigunn_bridge::model::capabilities::{Delivery, Overflow};
 use caigunn_bridge::model::inbound::Membership;
 use caigunn_bridge::model::outbound::{Announcement, Lane};
@@ -9,7 +11,7 @@ use caigunn_bridge::model::{
     ContactKey, InboundEvent, LateEdit, Message, OutboundAction, Scope, Sender, Target, TurnId,
 };
 
-use super::{StoreFactory, World, assert_lease_lost, channel, event, key, opened, said};
+use super::{StoreFactory, World, assert_lease_lost, call, channel, event, key, opened, said};
 
 /// An event in the chat of a user.
 fn change(user: &str, key: &str, change: Membership) -> NewEvent {
@@ -89,6 +91,77 @@ pub(crate) async fn whoever_shuts_the_bot_out_ends_what_waits<F: StoreFactory>()
     assert_eq!((gauges.rows_dead, gauges.turns_dead), (0, 0), "nothing is left for an operator to look at");
 }
 
+/// What was not delivered because its target is gone: number, and the words for it.
+async fn undelivered<F: StoreFactory>(w: &World<F>) -> Vec<(i64, String)> {
+    let filter = WorkFilter { gone: true, dead_only: true, ..WorkFilter::default() };
+    let items = w.store.work(filter).await.unwrap();
+    let gone = items.into_iter().map(|item| match item.id {
+        WorkId::Row(seq) if item.reason.as_deref() == Some("target_gone") && item.state == TurnState::Dead => {
+            (seq, item.error.unwrap_or_default())
+        }
+        _ => panic!("{item:?}"),
+    });
+    gone.collect()
+}
+
+pub(crate) async fn what_ends_with_its_target_is_listed_with_the_words_for_it<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let word = || "missing permission in channel 7 (50013)".to_owned();
+    let rows = w.exchange("ann", "1", &["a", "b"]).await.rows;
+    w.store.enqueue(announcement("ann", "news"), Delivery::Push).await.unwrap();
+    let (asked, contact) = w.say("bob", "2").await;
+    w.begin(&asked, &contact).await;
+    assert!(w.store.claim_send(rows[0].seq, w.claim).await.unwrap());
+    w.store.finish_send(rows[0].seq, w.claim, SendResult::TargetGone { error: word() }, None).await.unwrap();
+    w.store.enqueue(announcement("ann", "more news"), Delivery::Push).await.unwrap();
+    // An event says it less exactly.
+    w.accept(change("bob", "3", Membership::Removed)).await;
+    w.store.finish_turn(w.end(&asked, vec![said("x", &["c"])])).await.unwrap();
+    let w = w.crash().await;
+    let listed: Vec<String> = undelivered(&w).await.into_iter().map(|(_, error)| error).collect();
+    let removed = "the bot was removed there".to_owned();
+    assert_eq!(listed, [word(), word(), word(), word(), removed], "calls, what was announced before, and since");
+    assert!(w.store.work(WorkFilter::default()).await.unwrap().is_empty(), "only if asked for");
+    assert_eq!(w.store.gauges().await.unwrap().rows_dead, 0, "no dead letters");
+    let dropped = undelivered(&w).await.remove(0).0;
+    w.store.drop_item(WorkId::Row(dropped)).await.unwrap();
+    assert_eq!(undelivered(&w).await.len(), 4);
+}
+
+pub(crate) async fn what_ended_with_its_target_gets_a_new_start<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let rows = w.exchange("ann", "1", &["a", "b"]).await.rows;
+    w.store.enqueue(announcement("ann", "news"), Delivery::Push).await.unwrap();
+    let gone = || SendResult::TargetGone { error: "no".into() };
+    assert!(w.store.claim_send(rows[0].seq, w.claim).await.unwrap());
+    w.store.finish_send(rows[0].seq, w.claim, gone(), None).await.unwrap();
+    let ended = undelivered(&w).await;
+    assert_eq!(ended.len(), 3);
+    // One after the other, by another process; the daemon hears of it.
+    let beside = w.factory.beside().await;
+    for (seq, _) in &ended {
+        beside.retry(WorkId::Row(*seq)).await.unwrap();
+    }
+    beside.close().await;
+    let again: Vec<i64> = w.store.foreign_rows(10).await.unwrap().into_iter().map(|row| row.seq).collect();
+    assert_eq!(again, [rows[0].seq, rows[1].seq]);
+    assert_eq!(payloads(&w).await, ["a", "b"], "in their order");
+    let news = w.store.unrendered(0, 10).await.unwrap();
+    assert_eq!(news.len(), 1, "what had no calls yet is rendered now");
+    w.store.rendered(news[0].action, vec![call("news")]).await.unwrap();
+    assert!(undelivered(&w).await.is_empty());
+    // The target counts as there, until the platform says otherwise once more.
+    w.store.enqueue(announcement("ann", "more news"), Delivery::Push).await.unwrap();
+    assert_eq!(w.store.unrendered(0, 10).await.unwrap().len(), 1);
+    assert!(w.store.claim_send(rows[0].seq, w.claim).await.unwrap());
+    w.store.finish_send(rows[0].seq, w.claim, gone(), None).await.unwrap();
+    assert_eq!(undelivered(&w).await.len(), 4);
+    let sent = w.exchange("bob", "2", &["x"]).await.rows.remove(0);
+    assert!(w.store.claim_send(sent.seq, w.claim).await.unwrap());
+    w.store.finish_send(sent.seq, w.claim, SendResult::Sent { ids: Vec::new() }, None).await.unwrap();
+    assert!(w.store.retry(WorkId::Row(sent.seq)).await.is_err(), "what was sent is not sent again");
+}
+
 pub(crate) async fn what_is_committed_for_a_target_that_is_gone_ends_at_once<F: StoreFactory>() {
     let w = World::<F>::new().await;
     let (asked, contact) = w.say("ann", "1").await;
@@ -124,7 +197,10 @@ pub(crate) async fn a_target_that_is_heard_from_is_there_again<F: StoreFactory>(
     let rows = w.exchange("ann", "1", &["a", "b"]).await.rows;
     let (waiting, _) = w.say("ann", "2").await;
     assert!(w.store.claim_send(rows[0].seq, w.claim).await.unwrap());
-    w.store.finish_send(rows[0].seq, w.claim, SendResult::TargetGone { reason: "target_gone" }, None).await.unwrap();
+    w.store
+        .finish_send(rows[0].seq, w.claim, SendResult::TargetGone { error: "target_gone".into() }, None)
+        .await
+        .unwrap();
     assert_eq!(outcome(&w, waiting.id).await, GONE);
     let w = w.crash().await;
     assert!(w.store.enqueue(announcement("ann", "news"), Delivery::Push).await.unwrap());

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use caigunn_bridge::contract::store::{NewEvent, WorkId};
-use caigunn_bridge::model::TurnId;
-use caigunn_bridge::model::turn::{Outcome, Reason};
+use caigunn_bridge::contract::store::{Accepted, FinishTurn, NewEvent, WorkId};
+use caigunn_bridge::model::inbound::Membership;
+use caigunn_bridge::model::turn::{Outcome, Reason, TurnView};
+use caigunn_bridge::model::{InboundEvent, TurnId};
 use tokio::time::timeout;
 
-use super::{StoreFactory, World, event, opened};
+use super::{StoreFactory, World, event, opened, said};
 
 const SOON: Duration = Duration::from_secs(10);
 const NOT_SOON: Duration = Duration::from_millis(50);
@@ -61,6 +62,32 @@ pub(crate) async fn every_waiter_is_told<F: StoreFactory>() {
     let watch = w.store.watch(id);
     w.accept(NewEvent { turn: id, incoming: event("ann", "b").incoming, ..judged }).await;
     assert_eq!(timeout(SOON, watch).await.unwrap().outcome, Some(Outcome::Dropped(Reason::RateLimited)));
+}
+
+pub(crate) async fn an_end_without_a_word_has_no_replies<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let silent = |view: &TurnView| (view.state.has_ended(), view.replies.is_empty()) == (true, true);
+    // A notice unsaid because the burst has had one, who is not let in, a bot that is shut out: none leaves a word.
+    let judged = |key: &str| NewEvent { verdict: Some(Reason::RateLimited), ..event("ann", key) };
+    let (told, _) = opened(w.accept(judged("1")).await);
+    let Accepted::Ended { turn: untold, .. } = w.accept(judged("2")).await else { panic!("not ended") };
+    let out = NewEvent { dropped: Some(Reason::NotAllowed), ..event("bob", "3") };
+    let Accepted::Ended { turn: out, .. } = w.accept(out).await else { panic!("not ended") };
+    let (waiting, _) = w.say("cid", "4").await;
+    let mut blocked = event("cid", "5");
+    blocked.incoming.event = InboundEvent::Membership { change: Membership::Blocked };
+    w.accept(blocked).await;
+    for id in [untold, out, waiting.id] {
+        assert!(silent(&timeout(SOON, w.store.watch(id)).await.unwrap()));
+        assert!(silent(&w.store.view(id).await.unwrap().unwrap()));
+    }
+    // While it is open nobody can know; a notice is a word.
+    assert!(!w.store.view(told.id).await.unwrap().unwrap().state.has_ended());
+    let end =
+        FinishTurn { outcome: Outcome::Explained(Reason::RateLimited), ..w.end(&told, vec![said("slowly", &["x"])]) };
+    w.store.finish_turn(end).await.unwrap();
+    let view = timeout(SOON, w.store.watch(told.id)).await.unwrap();
+    assert_eq!((view.state.has_ended(), view.replies.len()), (true, 1));
 }
 
 pub(crate) async fn one_that_goes_away_is_forgotten<F: StoreFactory>() {

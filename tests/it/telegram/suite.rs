@@ -53,7 +53,7 @@ impl Platform for Telegram {
         super::keys(id, &self.platform).iter().fold(setup, |setup, (key, value)| setup.set(key, value))
     }
 
-    fn bridge_is_at(&self, url: &str) {
+    async fn bridge_is_at(&self, url: &str) {
         self.platform.webhook_goes_to(url);
     }
 

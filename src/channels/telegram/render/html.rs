@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::channels::telegram::render::document::{BOLD, CODE, Document, ITALIC, Look, STRIKE, Strand};
-use crate::channels::telegram::render::split::units;
+use crate::layout::cut::units;
 
 /// What can be open at once, outermost first. Within a quote anything can be; within a link only bold and its like; within
 /// code nothing.

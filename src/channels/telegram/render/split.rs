@@ -6,6 +6,7 @@ use unicode_segmentation::GraphemeCursor;
 
 use crate::channels::telegram::config::MAX_TEXT;
 use crate::channels::telegram::render::document::{Document, Look, Strand, is_blank};
+use crate::layout::cut::{ends, ends_sentence, fit, is_boundary};
 
 /// The most entities that Telegram keeps in a message; those after it lose their effect (<https://limits.tginfo.me/en>).
 const MAX_ENTITIES: usize = 100;
@@ -15,11 +16,6 @@ const LEAD: usize = 300;
 
 /// What Telegram takes away at the ends of a text.
 const TRIMMED: [char; 2] = [' ', '\n'];
-
-/// What Telegram's limits count.
-pub(super) fn units(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.chars().map(char::len_utf16).sum() }
-}
 
 /// The parts of the text that become a message each. Between them only white space is left out, and what nobody could see.
 pub(super) fn split(document: &Document) -> Vec<Range<usize>> {
@@ -92,21 +88,6 @@ fn reach(strand: &Strand, start: usize, first: usize, max: usize) -> usize {
     from
 }
 
-/// The length of a text in UTF-16 units if that is within `max`, else how many bytes of it are.
-fn fit(text: &str, max: usize) -> Result<usize, usize> {
-    if text.is_ascii() {
-        return if text.len() <= max { Ok(text.len()) } else { Err(max) };
-    }
-    let mut units = 0;
-    for (at, c) in text.char_indices() {
-        units += c.len_utf16();
-        if units > max {
-            return Err(at);
-        }
-    }
-    Ok(units)
-}
-
 /// The best place to cut between `start` and `reach`: after a paragraph or a line in the second half, after a sentence or a
 /// word in the last third, else between two characters as people count them.
 fn cut(text: &str, start: usize, reach: usize) -> usize {
@@ -133,33 +114,4 @@ fn cut(text: &str, start: usize, reach: usize) -> usize {
         // One that is longer than a message.
         _ => reach,
     }
-}
-
-/// Where something ends with one of the characters that `is_end` knows by what is before and behind them, the last place first.
-fn ends(
-    text: &str,
-    from: usize,
-    to: usize,
-    is_end: fn(&str, char, Option<char>) -> bool,
-) -> impl Iterator<Item = usize> {
-    let mut next = text[to..].chars().next();
-    text[from..to].char_indices().rev().filter_map(move |(at, c)| {
-        let behind = next.replace(c);
-        is_end(&text[..from + at], c, behind).then_some(from + at + c.len_utf8())
-    })
-}
-
-/// Chinese needs no space behind a sentence; closing marks stay with theirs.
-fn ends_sentence(before: &str, c: char, next: Option<char>) -> bool {
-    let closing = |c| matches!(c, '」' | '』' | '）' | '”' | '》');
-    let full = |c| matches!(c, '。' | '！' | '？');
-    match c {
-        '.' | '!' | '?' | '…' | '”' if next.is_none_or(|next| TRIMMED.contains(&next)) => true,
-        _ if next.is_some_and(|next| closing(next) || full(next)) => false,
-        _ => full(c) || (closing(c) && before.ends_with(full)),
-    }
-}
-
-fn is_boundary(text: &str, at: usize) -> bool {
-    GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0).unwrap_or(true)
 }

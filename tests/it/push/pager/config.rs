@@ -5,7 +5,9 @@ use std::time::Duration;
 use caigunn_bridge::config::{HumanDuration, Mistake, RawSection};
 use caigunn_bridge::contract::Parsed;
 use caigunn_bridge::model::Secret;
-use caigunn_bridge::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
+use caigunn_bridge::model::capabilities::{
+    Capabilities, Dedupes, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -100,7 +102,7 @@ pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
         replies: true,
         edits: false,
         typing: Some(Duration::from_secs(1)),
-        dedupes_sends: some(config.nonce_window),
+        dedupes_sends: some(config.nonce_window).map(|within| Dedupes { within, except: None }),
         rates: rates(&config.rates).unwrap_or_default(),
         maintain_every: some(config.maintain_every),
         overflow: Overflow::Notice,

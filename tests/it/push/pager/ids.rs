@@ -35,6 +35,7 @@ pub(super) fn target(chat: &str, reply: Option<(&str, Duration)>, now: Timestamp
             address: format!("reply:{token}").into(),
             expires_at: Some(now.plus(valid)),
             fallback: Some(plain.address),
+            chat: None,
             key: plain.key,
         },
     }

@@ -81,7 +81,7 @@ impl Listener for Poll {
             let how = How { now, album: *channel.config.album, late_edits: channel.config.late_edits };
             let events = page.updates.into_iter().filter_map(|update| normalize::event(update, &how)).collect();
             // Events and cursor in one commit. When it fails, nothing is stored, and the same page is asked for again.
-            let accepted = context.inbox.accept(events, Some((source.clone(), last.clone()))).await;
+            let accepted = context.inbox.accept(events, vec![(source.clone(), last.clone())]).await;
             accepted.map_err(|error| format!("what came in cannot be stored: {error}"))?;
             after = last;
         }

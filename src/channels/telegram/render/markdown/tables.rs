@@ -3,8 +3,9 @@
 use pulldown_cmark::Alignment;
 
 use crate::channels::telegram::render::document::{BOLD, CODE, Look, Strand};
+use crate::channels::telegram::render::html;
 use crate::channels::telegram::render::markdown::{Gap, Reader};
-use crate::channels::telegram::render::{html, table};
+use crate::layout::table::{Align, aligned};
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -19,7 +20,13 @@ impl Reader<'_> {
         let Some(Table { alignments, rows, .. }) = self.table.take() else { return };
         let cell = |cell: &Strand| html::plain(&self.document, cell, 0..cell.text.len()).trim().replace('\n', " ");
         let plain: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-        match table::aligned(&plain, &alignments) {
+        let align = |alignment: &Alignment| match alignment {
+            Alignment::None | Alignment::Left => Align::Left,
+            Alignment::Center => Align::Center,
+            Alignment::Right => Align::Right,
+        };
+        let alignments: Vec<Align> = alignments.iter().map(align).collect();
+        match aligned(&plain, &alignments) {
             Some(text) => {
                 self.begin_code(None);
                 self.text(&text);

@@ -1,6 +1,5 @@
-//! Tables: aligned as code where they fit on a screen, else as a list.
+//! Tables, aligned for a screen that shows all characters of a line in columns.
 
-use pulldown_cmark::Alignment;
 use unicode_width::UnicodeWidthStr;
 
 /// The widest table that is aligned, in columns of a character each. Phones show about half of it in a line.
@@ -9,8 +8,16 @@ const MAX_WIDTH: usize = 64;
 /// What stands between two columns.
 const BETWEEN: &str = " | ";
 
+/// How a column is aligned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    Left,
+    Center,
+    Right,
+}
+
 /// The rows (the first is the header), aligned; `None` if they are too wide for that.
-pub(super) fn aligned(rows: &[Vec<String>], alignments: &[Alignment]) -> Option<String> {
+pub fn aligned(rows: &[Vec<String>], alignments: &[Align]) -> Option<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     if columns > MAX_WIDTH / BETWEEN.len() {
         return None;
@@ -36,8 +43,8 @@ pub(super) fn aligned(rows: &[Vec<String>], alignments: &[Alignment]) -> Option<
             let cell = row.get(column).map_or("", String::as_str);
             let room = width - cell.width();
             let left = match alignments.get(column) {
-                Some(Alignment::Right) => room,
-                Some(Alignment::Center) => room / 2,
+                Some(Align::Right) => room,
+                Some(Align::Center) => room / 2,
                 _ => 0,
             };
             text.push_str(if column == 0 { "" } else { BETWEEN });
@@ -67,7 +74,7 @@ mod tests {
     #[test]
     fn columns_are_aligned_by_the_width_of_their_characters() {
         let table = rows(&[&["Name", "數量", "x"], &["蘋果", "1", "mid"], &["b"]]);
-        let aligned = aligned(&table, &[Alignment::None, Alignment::Right, Alignment::Center]).unwrap();
+        let aligned = aligned(&table, &[Align::Left, Align::Right, Align::Center]).unwrap();
         assert_eq!(aligned, "Name | 數量 |  x\n-----|------|----\n蘋果 |    1 | mid\nb    |      |");
     }
 

@@ -1,0 +1,100 @@
+//! What clients of platforms' APIs have in common.
+
+use std::time::Duration;
+
+use reqwest::{Client, Proxy, Response, redirect, retry};
+
+/// How long establishing a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A client with a connection pool of its own. Nothing in it repeats a call, because whether it may be repeated is for the
+/// pipeline to say; and nothing goes to another address than the one that was meant.
+pub fn client(user_agent: &str, proxy: Option<&str>) -> Result<Client, reqwest::Error> {
+    let mut builder = Client::builder()
+        .user_agent(user_agent)
+        .connect_timeout(CONNECT)
+        .pool_max_idle_per_host(64)
+        .pool_idle_timeout(Duration::from_secs(55))
+        .tcp_nodelay(true)
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never());
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(Proxy::all(proxy)?);
+    }
+    builder.build()
+}
+
+/// How a call failed that was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// No connection: it cannot have arrived.
+    Connect(String),
+    /// No answer in time: it may have arrived.
+    Late,
+    /// Cut off: it may have arrived.
+    Lost(String),
+}
+
+impl Unanswered {
+    /// Without the URL, which may hold a token.
+    pub fn of(error: reqwest::Error) -> Self {
+        let (connect, timeout) = (error.is_connect(), error.is_timeout());
+        let error = error.without_url();
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        match (connect, timeout) {
+            (true, _) => Self::Connect(cause.to_string()),
+            (false, true) => Self::Late,
+            (false, false) => Self::Lost(cause.to_string()),
+        }
+    }
+}
+
+/// What is said of a call that is late.
+pub const LATE: &str = "no answer in time";
+
+/// Reads the body of an answer; `None` if it is larger than `max` bytes.
+pub async fn body(response: &mut Response, max: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > max {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// What is wrong with an answer that is to be JSON of `whose`. The parser's own words repeat what it found there.
+pub fn unreadable(error: &serde_json::Error, whose: &str) -> String {
+    match error.classify() {
+        serde_json::error::Category::Data => "not what this call answers".to_owned(),
+        serde_json::error::Category::Eof => "an answer that breaks off".to_owned(),
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+            format!("not what {whose} writes (no JSON)")
+        }
+    }
+}
+
+/// A refusal without what it quotes, which is a piece of what was sent ("Unsupported start tag "x" at byte offset 7"): people's
+/// words and the chatbot's are for no log.
+pub fn without_quoted(refusal: &str) -> String {
+    let parts = refusal.split('"').enumerate();
+    parts.map(|(n, part)| if n % 2 == 0 { part } else { "\"…\"" }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_quoted;
+
+    #[test]
+    fn what_is_quoted_is_left_out() {
+        let cut = |text: &str| without_quoted(text);
+        assert_eq!(cut("Bad Request: chat not found"), "Bad Request: chat not found");
+        assert_eq!(cut("expected \"</b>\", found \"</i>\""), "expected \"…\", found \"…\"");
+        assert_eq!(cut("can't find end of \"my secret"), "can't find end of \"…\"");
+    }
+}
