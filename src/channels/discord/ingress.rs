@@ -10,6 +10,7 @@ pub(super) mod identity;
 mod intake;
 mod kept;
 mod learn;
+mod live;
 mod lookup;
 mod missed;
 mod session;

@@ -3,7 +3,7 @@
 //! In flow order: [`config`] the keys of the section · [`ids`] how chats, messages and files are named · [`api`] calls ·
 //! [`gateway`] one shard's connection · [`wire`] what Discord writes · [`places`] what is known of channels and roles ·
 //! [`normalize`] from an event to one of ours · [`ingress`] events in order to the store, and what was missed ·
-//! [`render`] from an action to calls · [`send`] one call, one file, one signal, and what their failures mean · `duties` slash
+//! [`render`] from an action to calls · [`send`] one call, one file, one signal, and what their failures mean · `memory` what is remembered of that · `duties` slash
 //! commands, a look at every leg.
 
 pub mod api;
@@ -12,6 +12,7 @@ mod duties;
 pub mod gateway;
 pub mod ids;
 pub mod ingress;
+mod memory;
 pub mod normalize;
 pub mod places;
 pub mod render;
@@ -26,8 +27,8 @@ use crate::channels::discord::api::Api;
 use crate::channels::discord::config::DiscordConfig;
 use crate::channels::discord::gateway::{Links, Starts, Timing};
 use crate::channels::discord::ids::Snowflake;
+use crate::channels::discord::memory::Sending;
 use crate::channels::discord::places::Places;
-use crate::channels::discord::send::Sending;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
 use crate::model::Scope;

@@ -15,14 +15,13 @@ use regex::RegexSet;
 
 use crate::channels::discord::config::{DiscordConfig, Replies, Servers, SlashCommand};
 use crate::channels::discord::ids::{self, Snowflake};
-use crate::channels::discord::places::{Place, Places};
+use crate::channels::discord::places::{Place, Places, Wanted};
 use crate::channels::discord::wire::{Member, Message, User, WRITTEN, flags};
 use crate::config::Id;
 use crate::model::commands::Command;
 use crate::model::inbound::{self, LateEdit, MediaPlace};
 use crate::model::{InboundEvent, Incoming, Lang, MediaKind, MediaRef, Sender, Target};
 
-pub(super) use self::address::wanted;
 pub use self::interaction::{Asked, interaction};
 
 /// What decides whether and how something is taken.
@@ -75,6 +74,14 @@ impl From<Result<Incoming, &'static str>> for Heard {
     fn from(heard: Result<Incoming, &'static str>) -> Self {
         heard.map_or_else(Self::Nothing, |incoming| Self::Event(Box::new(incoming)))
     }
+}
+
+/// What would have to be looked up before a message can be judged and written readably. Once that is learnt (or
+/// [given up](Places::give_up)) there may be something more: a thread's channel after the thread.
+pub fn missing(message: &Message, places: &Places, rules: &Rules) -> Vec<Wanted> {
+    let mut wanted = address::wanted(message, places, rules);
+    wanted.retain(|wanted| !places.is_given_up(*wanted));
+    wanted
 }
 
 /// What becomes of a message.

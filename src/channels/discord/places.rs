@@ -12,7 +12,6 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::channels::discord::ids::Snowflake;
-use crate::channels::discord::normalize::{self, Rules};
 use crate::channels::discord::wire;
 
 /// So many channels and threads are remembered.
@@ -137,12 +136,9 @@ impl Places {
         self.guilds.contains_key(&guild)
     }
 
-    /// What would have to be looked up before this message can be judged and written readably. Once that is learnt (or
-    /// [given up](Self::give_up)) there may be something more: a thread's channel after the thread.
-    pub fn missing(&self, message: &wire::Message, rules: &Rules) -> Vec<Wanted> {
-        let mut wanted = normalize::wanted(message, self, rules);
-        wanted.retain(|wanted| !self.given_up.contains_key(wanted));
-        wanted
+    /// Whether something is not to be looked up for now.
+    pub(super) fn is_given_up(&self, wanted: Wanted) -> bool {
+        self.given_up.contains_key(&wanted)
     }
 
     /// It cannot be looked up (no access, gone, no answer): it is not wanted again for a while.
@@ -348,16 +344,13 @@ mod tests {
     #[tokio::test]
     async fn what_was_given_up_is_wanted_again_in_time() {
         let places = Places::new(BOT);
-        let message = read(json!({ "id": "1", "channel_id": "99", "guild_id": "1", "author": { "id": "7" } }));
-        let rules = Rules::new(&read(json!({ "token": "s.e.cret" })), BOT);
-        let wanted = || places.missing(&message, &rules);
         let thread = Wanted::Channel(Snowflake(99));
-        assert_eq!(wanted(), [thread]);
+        assert!(!places.is_given_up(thread));
         places.give_up(thread, REFUSED);
-        assert_eq!(wanted(), []);
+        assert!(places.is_given_up(thread));
         places.give_up(thread, Duration::from_millis(20));
         let deadline = Instant::now() + Duration::from_secs(30);
-        while wanted() != [thread] {
+        while places.is_given_up(thread) {
             assert!(Instant::now() < deadline, "it is wanted no more");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

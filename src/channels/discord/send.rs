@@ -1,12 +1,11 @@
 //! One call, one file, one signal: made, and what their failures mean ([`refused`]).
 //!
 //! [`body`] what is said · [`place`] in channels, threads and direct messages · [`interaction`] as an answer to a slash command ·
-//! [`memory`] what is remembered of all that · [`fetch`] one file.
+//! [`fetch`] one file.
 
 mod body;
 mod fetch;
 mod interaction;
-mod memory;
 mod place;
 mod refused;
 
@@ -20,17 +19,15 @@ use serde_json::Value;
 
 use crate::channels::discord::api::{Answer, Call, CallError, LimitScope};
 use crate::channels::discord::ids::{Address, FileRef, Snowflake};
+use crate::channels::discord::memory::Rest;
 use crate::channels::discord::render::{self, Style};
 use crate::channels::discord::send::body::Said;
-use crate::channels::discord::send::memory::Rest;
 use crate::channels::discord::send::refused::{Meaning, Step};
 use crate::channels::discord::{Discord, duties, ids, ingress};
 use crate::contract::channel::{Channel, ChannelState, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
 use crate::contract::store::OutboxRow;
 use crate::model::inbound::MediaPlace;
 use crate::model::{Capabilities, MediaRef, OutboundAction, Rendered, Target};
-
-pub(super) use memory::{Acknowledging, Sending};
 
 /// For how long typing is not shown where Discord refuses it: what is refused is counted.
 const TYPING_REFUSED: Duration = Duration::from_secs(5 * 60);

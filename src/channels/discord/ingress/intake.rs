@@ -14,6 +14,7 @@ use crate::channels::discord::ids;
 use crate::channels::discord::ingress::catch_up::CatchUp;
 use crate::channels::discord::ingress::kept::{Chat, Kept};
 use crate::channels::discord::ingress::learn::learn;
+use crate::channels::discord::ingress::live::{LONGEST_PAUSE, Live, PAUSE};
 use crate::channels::discord::ingress::slash::Slip;
 use crate::channels::discord::normalize::{self, Heard, Rules};
 use crate::channels::discord::places::Places;
@@ -31,20 +32,6 @@ const BATCH: usize = 100;
 
 /// How often it is written down how far events have come that were for nobody here.
 const WRITE_DOWN: Duration = Duration::from_secs(5);
-
-/// The first pause when the store takes nothing; it doubles.
-pub(super) const PAUSE: Duration = Duration::from_millis(100);
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// An event to be stored.
-pub(super) struct Live {
-    pub(super) incoming: Incoming,
-    pub(super) chat: Chat,
-    /// The number of its dispatch.
-    pub(super) seq: u64,
-    /// The command that waits for a sign.
-    asked: Option<Slip>,
-}
 
 /// What is behind a connection.
 pub(super) struct Intake {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::{Call, CallError};
 use crate::channels::discord::ids::Snowflake;
-use crate::channels::discord::normalize::Rules;
+use crate::channels::discord::normalize::{self, Rules};
 use crate::channels::discord::places::{REFUSED, UNANSWERED, Wanted};
 use crate::channels::discord::wire::{Channel, Guild, Member, Message};
 
@@ -51,7 +51,7 @@ impl Discord {
         let until = Instant::now() + PATIENCE;
         // A thread leads to its channel, and that to its category.
         for _ in 0..4 {
-            let missing = self.places.missing(message, rules);
+            let missing = normalize::missing(message, &self.places, rules);
             if missing.is_empty() {
                 return;
             }

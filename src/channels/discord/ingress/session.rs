@@ -12,7 +12,6 @@ use crate::channels::discord::api::CallError;
 use crate::channels::discord::gateway::{Ended, Gateway, Shard};
 use crate::channels::discord::ingress::identity::CONTENT_GRANTED;
 use crate::channels::discord::ingress::intake::Intake;
-use crate::channels::discord::ingress::shards::Done;
 use crate::contract::channel::ChannelState;
 
 /// So many events may wait for the store before the connection is no longer read; Discord keeps what comes then.
@@ -32,6 +31,14 @@ pub(super) async fn recommended(channel: &Discord, stop: &CancellationToken) -> 
             Err(error) => trouble.told(&error).await.then_some(())?,
         }
     }
+}
+
+/// Why a shard's listening ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Stopped,
+    /// Discord wants another number of shards.
+    Reshard,
 }
 
 /// Keeps a shard connected, and what it hears stored.

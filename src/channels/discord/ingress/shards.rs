@@ -59,11 +59,3 @@ impl Listener for All {
         }
     }
 }
-
-/// Why a shard's listening ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Done {
-    Stopped,
-    /// Discord wants another number of shards.
-    Reshard,
-}

@@ -13,8 +13,8 @@ use serenity::builder::{
 use crate::channels::discord::Discord;
 use crate::channels::discord::api::{Call, CallError};
 use crate::channels::discord::ids::Snowflake;
+use crate::channels::discord::memory::Acknowledging;
 use crate::channels::discord::normalize::Asked;
-use crate::channels::discord::send::Acknowledging;
 use crate::channels::discord::wire::Interaction;
 use crate::model::texts::Text;
 use crate::model::turn::Reason;

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Asked, Heard, Rules, edited, interaction, message, text};
+use super::{Asked, Heard, Rules, edited, interaction, message, missing, text};
 use crate::channels::discord::config::DiscordConfig;
 use crate::channels::discord::ids::{self, Address, FileRef, Snowflake};
 use crate::channels::discord::places::{Places, REFUSED, Wanted};

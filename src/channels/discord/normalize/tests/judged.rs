@@ -251,7 +251,7 @@ fn edits() {
 fn what_has_to_be_looked_up() {
     let (guild, tea, thread) =
         (Snowflake(GUILD.parse().unwrap()), Snowflake(TEA.parse().unwrap()), Snowflake(OTHER.parse().unwrap()));
-    let wanted = |places: &Places, update: &Value, more: Value| places.missing(&read(update), &rules(more));
+    let wanted = |places: &Places, update: &Value, more: Value| missing(&read(update), places, &rules(more));
     let places = Places::new(BOT);
     let hi = within(OTHER, json!({ "content": "hi" }));
     assert_eq!(wanted(&places, &direct(json!({ "content": "<#5>" })), json!({})), []);

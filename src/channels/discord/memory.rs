@@ -1,4 +1,4 @@
-//! What sending remembers. All of it is bounded, and all of it can be lost: Discord is asked again then.
+//! What sending remembers, and hearing tells it. All of it is bounded, and all of it can be lost: Discord is asked again then.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -46,7 +46,7 @@ pub(super) enum Rest {
 type Lazy<K, V> = LazyLock<Cache<K, V>>;
 
 /// What sending remembers.
-pub(in crate::channels::discord) struct Sending {
+pub(super) struct Sending {
     /// The direct-message channels of people, which stay the same for ever.
     pub(super) directs: Lazy<Snowflake, Snowflake>,
     /// Messages on which there is a thread.
@@ -83,7 +83,7 @@ impl Default for Sending {
 }
 
 /// An acknowledgement on the way; dropped, it has arrived or failed.
-pub(in crate::channels::discord) struct Acknowledging {
+pub(super) struct Acknowledging {
     interaction: Snowflake,
     pending: Pending,
     _done: watch::Sender<()>,
@@ -98,7 +98,7 @@ impl Drop for Acknowledging {
 impl Sending {
     /// To be held from before an interaction is accepted until its callback is answered. An interaction is acknowledged after the
     /// commit, and what answers it can be faster; before the acknowledgement Discord knows no place for an answer.
-    pub(in crate::channels::discord) fn acknowledging(&self, interaction: Snowflake) -> Acknowledging {
+    pub(super) fn acknowledging(&self, interaction: Snowflake) -> Acknowledging {
         let (done, receiver) = watch::channel(());
         lock(&self.pending).insert(interaction, receiver);
         Acknowledging { interaction, pending: Arc::clone(&self.pending), _done: done }
@@ -132,7 +132,7 @@ impl Sending {
     }
 
     /// The bot's rights have changed somewhere: what it may not do is found out anew.
-    pub(in crate::channels::discord) fn forget_refusals(&self) {
+    pub(super) fn forget_refusals(&self) {
         self.mute.invalidate_all();
         self.threadless.invalidate_all();
         self.quoteless.invalidate_all();
