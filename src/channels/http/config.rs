@@ -36,6 +36,24 @@ pub struct HttpConfig {
     #[serde(default = "default_max_images")]
     #[schemars(range(min = 1, max = 100))]
     pub max_images: u32,
+    /// Sites whose pages may call this channel with a session token, and may hold the chat widget.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["https://shop.example"]]))]
+    pub origins: Vec<String>,
+    /// How long a session token is good for when the request for it does not say.
+    #[serde(default = "default_session_ttl")]
+    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "1d"))]
+    pub session_ttl: HumanDuration,
+    /// Serves a chat page at `/chat` to whoever can reach the listener. For trying things out.
+    #[serde(default)]
+    pub playground: bool,
+    /// Whether messages may name pictures by URL, which the bridge then fetches. Only public addresses are called.
+    #[serde(default)]
+    pub image_urls: bool,
+    /// Networks that pictures may be fetched from though they are not public.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["10.20.0.0/16"]]))]
+    pub image_networks: Vec<String>,
 }
 
 /// One caller.
@@ -48,6 +66,42 @@ pub struct ApiKey {
     /// Requests per minute that this key may make; 0 = no bound.
     #[serde(default = "default_rate")]
     pub rate_per_minute: u32,
+    /// Whom this key may speak to first (`POST /v1/outbound`).
+    #[serde(default)]
+    pub outbound: OutboundScope,
+    /// Where the replies to this key's users are posted as well, signed.
+    pub callback: Option<Callback>,
+}
+
+/// Whom an API key may speak to without having been asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutboundScope {
+    /// Nobody.
+    #[default]
+    None,
+    /// Its own users.
+    Own,
+    /// Everybody whom the bridge knows, on every channel, by uid.
+    All,
+}
+
+/// Replies as signed requests (Standard Webhooks).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Callback {
+    /// Where to post.
+    #[schemars(extend("examples" = ["https://shop.example/bridge"]))]
+    pub url: String,
+    /// What requests are signed with: `whsec_` and 24 to 64 bytes in base64.
+    #[schemars(extend("examples" = ["whsec_REPLACE-ME"]))]
+    pub secret: Secret,
+    /// The secret before this one: while it is set, requests carry both signatures.
+    pub previous_secret: Option<Secret>,
+    /// How long the receiver may take.
+    #[serde(default = "default_callback_timeout")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
+    pub timeout: HumanDuration,
 }
 
 fn default_wait() -> HumanDuration {
@@ -70,6 +124,14 @@ fn default_rate() -> u32 {
     600
 }
 
+fn default_session_ttl() -> HumanDuration {
+    HumanDuration::from_secs(60 * 60)
+}
+
+fn default_callback_timeout() -> HumanDuration {
+    HumanDuration::from_secs(15)
+}
+
 /// The fewest characters of an API key.
 const MIN_KEY: usize = 16;
 
@@ -79,7 +141,7 @@ const PLACEHOLDER: &str = "REPLACE-ME";
 pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
     let config: HttpConfig = section.parse()?;
     let mut mistakes = Vec::new();
-    if config.keys.is_empty() {
+    if config.keys.is_empty() && !config.playground {
         let reason = "is missing: without an API key nobody can call this channel";
         mistakes.push(
             section.mistake("keys", reason).hint("add `[channels.<id>.keys.<name>]` with `key = \"…\"`".to_owned()),
