@@ -54,8 +54,13 @@ impl BearerKeys {
             found |= equal;
         }
         let name = self.keys.get(index as usize).filter(|_| bool::from(found)).map(|(name, _)| Arc::clone(name));
-        name.ok_or_else(|| refused("The key is not known.", "Bearer realm=\"caigunn-bridge\", error=\"invalid_token\""))
+        name.ok_or_else(unknown_key)
     }
+}
+
+/// 401: there is a key, and it is none of ours.
+pub fn unknown_key() -> Problem {
+    refused("The key is not known.", "Bearer realm=\"caigunn-bridge\", error=\"invalid_token\"")
 }
 
 fn hash(key: &str) -> [u8; 32] {
@@ -63,7 +68,7 @@ fn hash(key: &str) -> [u8; 32] {
 }
 
 /// The token of the one `Authorization` header; two headers are as good as none, as a proxy may read the other one.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let value = all.next()?.to_str().ok()?;
     if all.next().is_some() {

@@ -20,6 +20,7 @@ macro_rules! catalogue {
 catalogue! {
     BAD_REQUEST = "bad_request", 400, "The request could not be read", "Compare the body with the API reference.";
     UNAUTHORIZED = "unauthorized", 401, "A valid API key is needed", "Send `Authorization: Bearer <key>` with a key from the channel's `keys`.";
+    SESSION_EXPIRED = "session_expired", 401, "The session token has expired", "Ask your site for another one.";
     NOT_ALLOWED = "not_allowed", 403, "This is not allowed", "See the channel's `access` in the bridge's configuration.";
     NOT_FOUND = "not_found", 404, "There is no such resource", "Check the path, and that the id belongs to this API key.";
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "The method is not allowed here", "See the `Allow` header.";

@@ -18,6 +18,7 @@ use crate::model::error;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Json {
+    #[serde(default)]
     user: String,
     #[serde(default)]
     text: Option<String>,
@@ -159,7 +160,7 @@ async fn from_multipart(mut multipart: Multipart, max_images: usize) -> Result<R
             }
         }
     }
-    request.user = user.ok_or_else(|| Problem::invalid("`user` is missing"))?;
+    request.user = user.unwrap_or_default();
     request.text = text.unwrap_or_default();
     Ok(request)
 }

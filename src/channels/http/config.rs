@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::channels::http::caller::GUEST;
+use crate::channels::http::cors;
 use crate::config::{HumanDuration, Mistake, RawSection};
 use crate::contract::Parsed;
 use crate::model::Secret;
@@ -170,6 +172,16 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
         if config.keys.iter().any(|(other, known)| other < name && known.key.expose() == key.key.expose()) {
             mistakes.push(section.mistake(&format!("keys.{name}.key"), "is the same as another key's"));
         }
+    }
+    for (n, origin) in config.origins.iter().enumerate() {
+        if let Err(why) = cors::check(origin) {
+            let hint = "scheme, host and port alone, as in https://shop.example".to_owned();
+            mistakes.push(section.mistake(&format!("origins.[{n}]"), why).hint(hint));
+        }
+    }
+    if config.playground && config.keys.contains_key(GUEST) {
+        let reason = "is the name of the playground's own guests";
+        mistakes.push(section.mistake(&format!("keys.{GUEST}"), reason).hint("give the key another name".to_owned()));
     }
     if *config.wait > *config.max_wait {
         mistakes.push(section.mistake("wait", "is longer than `max_wait`"));

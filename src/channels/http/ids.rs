@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::model::hex::hex;
 use crate::model::{ContactKey, EventKey, Sender, Target};
 
 /// The person (and conversation) that a request is about: under one API key, so that equal names under two keys are two
@@ -26,11 +28,25 @@ pub(super) fn belongs(contact: &ContactKey, key: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('|'))
 }
 
-/// The event key of a request: the caller's Idempotency-Key, within its API key; or one that never repeats.
-pub(super) fn event_key(key: &str, idempotency_key: Option<&str>) -> EventKey {
-    match idempotency_key {
-        Some(given) => EventKey::new(format!("i:{key}:{given}")),
-        None => EventKey::new(format!("r:{}", Uuid::now_v7().as_simple())),
+/// The event key of a request: the caller's Idempotency-Key, within its API key, or within the user and conversation of its
+/// session; or one that never repeats.
+pub(super) fn event_key(key: &str, session: Option<(&str, Option<&str>)>, idempotency_key: Option<&str>) -> EventKey {
+    let Some(given) = idempotency_key else {
+        return EventKey::new(format!("r:{}", Uuid::now_v7().as_simple()));
+    };
+    match session {
+        None => EventKey::new(format!("i:{key}:{given}")),
+        Some((user, conversation)) => {
+            // Hashed: names may hold anything, and no name may be made to look like another one's key.
+            let mut hash = Sha256::new();
+            for part in [Some(key), Some(user), conversation] {
+                let part = part.unwrap_or_default();
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part);
+            }
+            hash.update([u8::from(conversation.is_some())]);
+            EventKey::new(format!("s:{}:{given}", hex(&hash.finalize()[..16])))
+        }
     }
 }
 
@@ -41,7 +57,7 @@ pub(super) fn target(contact: &ContactKey) -> Target {
 
 #[cfg(test)]
 mod tests {
-    use super::{belongs, sender};
+    use super::{belongs, event_key, sender};
     use crate::model::{ContactKey, Scope};
 
     #[test]
@@ -51,5 +67,23 @@ mod tests {
         for other in ["", "sho", "shop2", "alice"] {
             assert!(!belongs(&contact, other), "{other}");
         }
+    }
+
+    #[test]
+    fn an_idempotency_key_counts_within_its_caller() {
+        let keys = [
+            event_key("shop", None, Some("1")),
+            event_key("desk", None, Some("1")),
+            event_key("shop", Some(("a", None)), Some("1")),
+            event_key("shop", Some(("b", None)), Some("1")),
+            event_key("shop", Some(("a", Some(""))), Some("1")),
+            event_key("shop", Some(("a", Some("b"))), Some("1")),
+            event_key("shop", Some(("ab", Some(""))), Some("1")),
+            event_key("shop", None, None),
+            event_key("shop", None, None),
+        ];
+        let distinct: std::collections::HashSet<_> = keys.iter().map(|key| key.as_str()).collect();
+        assert_eq!(distinct.len(), keys.len());
+        assert_eq!(keys[2], event_key("shop", Some(("a", None)), Some("1")));
     }
 }

@@ -1,4 +1,8 @@
-//! The routes under `/v1`.
+//! The routes under `/v1`: [`messages`](self), and in files of their own [`events`], [`images`], [`sessions`].
+
+mod events;
+mod images;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +12,14 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use governor::clock::{Clock as _, DefaultClock};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
+use crate::channels::http::caller::Caller;
 use crate::channels::http::normalize::{self, Bounds};
-use crate::channels::http::render;
-use crate::channels::http::{HttpChannel, body, ids};
+use crate::channels::http::{HttpChannel, body, cors, render, store_problem};
 use crate::contract::channel::{ChannelState, Routes};
 use crate::contract::inbox::Receipt;
-use crate::contract::store::StoreError;
 use crate::http::Problem;
 use crate::model::commands::Command;
 use crate::model::inbound::InboundEvent;
@@ -35,31 +37,42 @@ const SOON: Duration = Duration::from_secs(1);
 type Channel = State<Arc<HttpChannel>>;
 type Answered = Result<Response, Problem>;
 
+pub(super) use events::Streams;
+pub(super) use sessions::GUESTS;
+
 pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
     let prefix = channel.config.path.clone();
     channel.context.state.set(ChannelState::Connected);
-    let router = Router::new()
+    let mut router = Router::new()
         .route("/v1/messages", post(post_message))
         .route("/v1/messages/{id}", get(get_message))
+        .route("/v1/messages/{id}/images/{n}", get(images::image))
         .route("/v1/conversations/{user}/reset", post(reset))
         .route("/v1/conversations/{user}/history", get(history))
-        .with_state(channel);
+        .route("/v1/conversations/{user}/events", get(events::events))
+        .route("/v1/sessions", post(sessions::mint))
+        .route("/v1/session", get(sessions::whose));
+    if channel.config.playground {
+        router = router.route("/chat/session", post(sessions::guest));
+    }
+    let router = cors::layer(router, &channel.config.origins).with_state(channel);
     Routes { prefix, router }
 }
 
 async fn post_message(State(channel): Channel, request: Request) -> Answered {
-    let key = channel.admit(request.headers())?;
+    let caller = channel.admit(request.headers()).await?;
     let prefer = Preference::of(request.headers(), &channel)?;
     let idempotency_key = idempotency_key(request.headers())?;
     let max_images = channel.config.max_images as usize;
     let room = channel.bodies.room_for(request.headers()).await?;
-    let message = body::read(request, max_images).await?;
+    let mut message = body::read(request, max_images).await?;
+    caller.fill(&mut message)?;
     message.check(&Bounds { max_text: channel.config.max_text as usize, max_images })?;
 
     let inbox = &channel.context.inbox;
-    let sender = message.sender(&key);
+    let sender = message.sender(&caller.key);
     let contact = inbox.contact_key(&sender);
-    let event_key = ids::event_key(&key, idempotency_key.as_deref());
+    let event_key = caller.event_key(idempotency_key.as_deref());
     let fingerprint = idempotency_key.is_some().then(|| message.fingerprint());
     if let Some(fingerprint) = &fingerprint
         && !message.images.is_empty()
@@ -84,16 +97,10 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
 }
 
 async fn get_message(State(channel): Channel, id: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Answered {
-    let key = channel.admit(&headers)?;
+    let caller = channel.admit(&headers).await?;
     let prefer = Preference { wait: Preference::asked(&headers, &channel)?.unwrap_or_default() };
     let id = id.ok().and_then(|Path(id)| TurnId::parse(&id)).ok_or_else(Problem::not_found)?;
-    let view = channel.view(id).await?;
-    let contact = channel.context.store.contact(view.contact).await.map_err(store_problem)?;
-    let own = view.channel == *channel.context.inbox.channel()
-        && contact.is_some_and(|contact| ids::belongs(&contact.key, &key));
-    if !own {
-        return Err(Problem::not_found());
-    }
+    let view = channel.own_view(&caller, id).await?;
     if view.outcome.is_none() {
         return Ok(channel.wait(id, prefer).await);
     }
@@ -116,14 +123,14 @@ async fn reset(
     which: Result<Query<Which>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answered {
-    let key = channel.admit(&headers)?;
+    let caller = channel.admit(&headers).await?;
     let (Path(user), Query(which)) = (user?, which?);
     let prefer = Preference::of(&headers, &channel)?;
     let idempotency_key = idempotency_key(&headers)?;
     check_names(&user, which.conversation.as_deref())?;
-    let sender = ids::sender(&key, &user, which.conversation.as_deref());
+    let sender = caller.sender(&user, which.conversation.as_deref())?;
     let contact = channel.context.inbox.contact_key(&sender);
-    let event_key = ids::event_key(&key, idempotency_key.as_deref());
+    let event_key = caller.event_key(idempotency_key.as_deref());
     let fingerprint = idempotency_key.is_some().then(|| format!("reset {contact}"));
     let command = InboundEvent::Command { command: Command::Reset, args: String::new(), reply_to: None };
     let incoming = normalize::event(command, sender, &contact, event_key, fingerprint.clone());
@@ -139,15 +146,16 @@ async fn history(
     which: Result<Query<Which>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answered {
-    let key = channel.admit(&headers)?;
+    let caller = channel.admit(&headers).await?;
     let (Path(user), Query(which)) = (user?, which?);
     check_names(&user, which.conversation.as_deref())?;
+    let sender = caller.sender(&user, which.conversation.as_deref())?;
     let limit = which.limit.unwrap_or(30);
     if !(1..=MAX_HISTORY).contains(&limit) {
         return Err(Problem::invalid(format!("`limit` must be from 1 to {MAX_HISTORY}")));
     }
     let context = &channel.context;
-    let contact_key = context.inbox.contact_key(&ids::sender(&key, &user, which.conversation.as_deref()));
+    let contact_key = context.inbox.contact_key(&sender);
     let contact = context.store.contact_by_key(context.inbox.channel(), &contact_key).await.map_err(store_problem)?;
     let messages = match contact {
         None => Vec::new(),
@@ -165,23 +173,14 @@ fn check_names(user: &str, conversation: Option<&str>) -> Result<(), Problem> {
 }
 
 impl HttpChannel {
-    /// Whose request it is, if it may be made now.
-    fn admit(&self, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
-        let key = self.keys.authenticate(headers)?;
-        if let Some(limiter) = self.limiters.get(&key)
-            && let Err(until) = limiter.check()
-        {
-            let wait = until.wait_time_from(DefaultClock::default().now());
-            return Err(
-                Problem::rate_limited(wait).detail("This API key makes more requests than its `rate_per_minute`.")
-            );
-        }
-        Ok(key)
-    }
-
     /// Accepts an event and answers as the caller prefers.
     async fn take(&self, incoming: Incoming, prefer: Preference, fingerprint: Option<&str>) -> Answered {
+        let contact = self.context.inbox.contact_key(&incoming.sender);
         let receipts = self.context.inbox.accept(vec![incoming], Vec::new()).await.map_err(store_problem)?;
+        if self.arrivals.receiver_count() > 0 {
+            // Nobody may listen by now.
+            let _ = self.arrivals.send(contact);
+        }
         match receipts.into_iter().next() {
             Some(Receipt::Accepted { turn }) => Ok(self.wait(turn, prefer).await),
             Some(Receipt::Duplicate { turn, note }) => {
@@ -237,6 +236,15 @@ impl HttpChannel {
         }
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         response
+    }
+
+    /// A message, if it is one of the caller's.
+    async fn own_view(&self, caller: &Caller, id: TurnId) -> Result<Arc<TurnView>, Problem> {
+        let view = self.view(id).await?;
+        let contact = self.context.store.contact(view.contact).await.map_err(store_problem)?;
+        let own = view.channel == *self.context.inbox.channel()
+            && contact.is_some_and(|contact| caller.owns(self, &contact.key));
+        own.then_some(view).ok_or_else(Problem::not_found)
     }
 
     async fn view(&self, id: TurnId) -> Result<Arc<TurnView>, Problem> {
@@ -306,14 +314,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 fn not_let_in() -> Problem {
     Problem::new(error::NOT_ALLOWED).detail("This user or conversation is not let in.")
-}
-
-fn store_problem(error: StoreError) -> Problem {
-    tracing::error!(%error, "a request failed at the store");
-    match error {
-        StoreError::MediaFull { .. } | StoreError::Unavailable(_) => Problem::unavailable(Duration::from_secs(5)),
-        _ => Problem::internal(),
-    }
 }
 
 fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response {

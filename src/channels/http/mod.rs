@@ -1,29 +1,38 @@
 //! The generic HTTP channel: a message is a request, its answer the response.
 //!
-//! [`config`] the keys of the section · [`ids`] how callers, people and requests are named · [`ingress`] the routes ·
-//! [`body`] from JSON or multipart to a request · [`normalize`] from a request to an event · [`render`] from a turn to the
-//! answer's JSON · [`send`] what a pulled channel has to send (nothing).
+//! [`config`] the keys of the section · [`ids`] how callers, people and requests are named · [`caller`] who calls, with an API
+//! key or a [`session`] token · [`cors`] from which sites · [`ingress`] the routes · [`body`] from JSON or multipart to a request ·
+//! [`normalize`] from a request to an event · [`render`] from turns and the journal to what is answered · [`send`] what a pulled
+//! channel has to send (nothing).
 
 pub mod body;
+mod caller;
 pub mod config;
+mod cors;
 pub mod ids;
 pub mod ingress;
 pub mod normalize;
 pub mod render;
 pub mod send;
+mod session;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::sync::{OnceCell, broadcast};
 
 use crate::channels::http::body::Bodies;
 use crate::channels::http::config::HttpConfig;
+use crate::channels::http::session::Signer;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
-use crate::http::BearerKeys;
-use crate::model::Scope;
+use crate::contract::store::StoreError;
+use crate::http::{BearerKeys, Problem};
+use crate::model::{ContactKey, Scope};
 
 pub const KIND: &str = "http";
 
@@ -48,7 +57,32 @@ pub struct HttpChannel {
     limiters: HashMap<Arc<str>, DefaultDirectRateLimiter>,
     /// What the bodies that are being read may take together.
     bodies: Bodies,
+    /// What session tokens are signed with, by key.
+    signers: HashMap<Arc<str>, Signer>,
+    guest_signer: OnceCell<Signer>,
+    /// Requests per user of a session, and how many were counted.
+    session_limiter: (DefaultKeyedRateLimiter<ContactKey>, AtomicU32),
+    guest_limiter: DefaultDirectRateLimiter,
+    streams: ingress::Streams,
+    /// Tells streams whose conversation has not begun that it may have.
+    arrivals: broadcast::Sender<ContactKey>,
     context: ChannelContext,
+}
+
+/// How many arrivals a stream may be behind; then it looks for itself.
+const ARRIVALS: usize = 64;
+
+fn per_minute(n: u32) -> Quota {
+    Quota::per_minute(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN))
+}
+
+/// A failure of the store, as the caller is told.
+fn store_problem(error: StoreError) -> Problem {
+    tracing::error!(%error, "a request failed at the store");
+    match error {
+        StoreError::MediaFull { .. } | StoreError::Unavailable(_) => Problem::unavailable(Duration::from_secs(5)),
+        _ => Problem::internal(),
+    }
 }
 
 fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, String> {
@@ -62,5 +96,19 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
             Some((Arc::from(name.as_str()), RateLimiter::direct(Quota::per_minute(per_minute))))
         })
         .collect();
-    Ok(Arc::new(HttpChannel { config, keys, limiters, bodies: Bodies::default(), context }))
+    let signers =
+        config.keys.iter().map(|(name, key)| (Arc::from(name.as_str()), Signer::new(key.key.expose()))).collect();
+    Ok(Arc::new(HttpChannel {
+        config,
+        keys,
+        limiters,
+        bodies: Bodies::default(),
+        signers,
+        guest_signer: OnceCell::new(),
+        session_limiter: (RateLimiter::keyed(per_minute(caller::SESSION_RATE)), AtomicU32::new(0)),
+        guest_limiter: RateLimiter::direct(per_minute(ingress::GUESTS)),
+        streams: ingress::Streams::default(),
+        arrivals: broadcast::channel(ARRIVALS).0,
+        context,
+    }))
 }

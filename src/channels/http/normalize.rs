@@ -40,9 +40,7 @@ impl Request {
     pub(super) fn check(&self, bounds: &Bounds) -> Result<(), Problem> {
         name("user", &self.user)?;
         self.conversation.as_deref().map_or(Ok(()), |conversation| name("conversation", conversation))?;
-        if self.nickname.as_ref().is_some_and(|nickname| nickname.len() > MAX_NAME) {
-            return Err(Problem::invalid(format!("`nickname` is longer than {MAX_NAME} bytes")));
-        }
+        self.nickname.as_deref().map_or(Ok(()), nickname)?;
         let length = self.text.chars().count();
         if length > bounds.max_text {
             return Err(Problem::invalid(format!("`text` has {length} characters; the limit is {}", bounds.max_text)));
@@ -99,6 +97,14 @@ pub(super) fn name(field: &str, value: &str) -> Result<(), Problem> {
     }
     if value.chars().any(char::is_control) {
         return Err(Problem::invalid(format!("`{field}` holds a control character")));
+    }
+    Ok(())
+}
+
+/// Checks what a person is called.
+pub(super) fn nickname(nickname: &str) -> Result<(), Problem> {
+    if nickname.len() > MAX_NAME {
+        return Err(Problem::invalid(format!("`nickname` is longer than {MAX_NAME} bytes")));
     }
     Ok(())
 }

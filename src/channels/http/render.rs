@@ -1,4 +1,9 @@
-//! From a turn to the answer's JSON. Pure.
+//! From a turn to the answer's JSON, from the journal to [`events`]. Pure.
+
+mod events;
+mod markdown;
+
+pub(super) use events::{ended, entry};
 
 use serde::Serialize;
 

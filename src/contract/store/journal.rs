@@ -33,6 +33,9 @@ pub trait Journal: Send + Sync {
     /// A contact's last `limit` entries before number `before` (`None` = the end), oldest first.
     async fn last_entries(&self, contact: ContactId, before: Option<i64>, limit: usize) -> Result<Vec<Entry>>;
 
+    /// What was said in one turn, in order.
+    async fn turn_entries(&self, turn: TurnId) -> Result<Vec<Entry>>;
+
     /// Signals that the contact has new entries (a hint: read to know).
     fn watch_contact(&self, contact: ContactId) -> tokio::sync::watch::Receiver<i64>;
 }
