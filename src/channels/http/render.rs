@@ -1,4 +1,7 @@
-//! From a turn to the answer's JSON. Pure.
+//! From a turn to the answer's JSON, and from Markdown to HTML ([`markdown`], with [`link`]). Pure.
+
+mod link;
+pub(super) mod markdown;
 
 use serde::Serialize;
 
