@@ -1,6 +1,7 @@
-//! From a turn to the answer's JSON, from the journal to [`events`]. Pure.
+//! From a turn to the answer's JSON, from the journal to [`events`], and from Markdown to HTML ([`markdown`], with [`link`]). Pure.
 
 mod events;
+mod link;
 mod markdown;
 
 pub(super) use events::{ended, entry};

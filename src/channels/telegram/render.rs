@@ -1,9 +1,8 @@
 //! From an action to single calls. Pure: no clock, no store, no address.
 //!
-//! In flow order: [`markdown`] reads the model's Markdown into a [`document`] (with [`cjk`], [`latex`] and [`link`]), [`split`]
+//! In flow order: [`markdown`] reads the model's Markdown into a [`document`] (with [`cjk`](crate::layout::cjk), [`latex`] and [`link`]), [`split`]
 //! cuts it into messages, [`html`] writes each of them.
 
-mod cjk;
 mod document;
 mod html;
 mod latex;

@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use crate::channels::telegram::render::cjk::{self, JOINER};
 use crate::channels::telegram::render::document::{BOLD, CODE, Document, ITALIC, Look, STRIKE};
 use crate::channels::telegram::render::latex;
 use crate::channels::telegram::render::markdown::links::Anchor;
 use crate::channels::telegram::render::markdown::tables::Table;
+use crate::layout::cjk::{self, JOINER};
 
 /// Lists that are nested deeper look like this one.
 const MAX_DEPTH: usize = 8;

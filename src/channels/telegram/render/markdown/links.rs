@@ -2,10 +2,10 @@
 
 use pulldown_cmark::CowStr;
 
-use crate::channels::telegram::render::cjk::JOINER;
 use crate::channels::telegram::render::document::is_blank;
 use crate::channels::telegram::render::link::{self, Destination};
 use crate::channels::telegram::render::markdown::Reader;
+use crate::layout::cjk::JOINER;
 
 /// A link whose end has not come yet.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 /// A character for internal use (Unicode calls it a noncharacter) that is no punctuation: put between punctuation and stars,
 /// it lets them open and close. It never reaches a message.
-pub(super) const JOINER: char = '\u{fdd0}';
+pub const JOINER: char = '\u{fdd0}';
 
 /// The source with joiners where Chinese, Japanese or Korean needs them.
-pub(super) fn joined(source: &str) -> Cow<'_, str> {
+pub fn joined(source: &str) -> Cow<'_, str> {
     let (mut joined, mut copied, mut from) = (String::new(), 0, 0);
     while let Some(at) = source[from..].find("**") {
         let start = from + at;
