@@ -13,6 +13,7 @@ mod house;
 mod http_api;
 mod http_floor;
 mod isolation;
+mod notify;
 mod path;
 mod process;
 mod push;
