@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::app::lifecycle::Signals;
-use crate::app::{App, StartError, telemetry};
+use crate::app::{App, StartError, limits, telemetry};
 use crate::cli::output::Output;
 use crate::cli::{Exit, load};
 use crate::config::{Loaded, LogFormat};
@@ -20,6 +20,7 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     for warning in loaded.warnings.iter().filter(|warning| warning.key != "channels") {
         tracing::warn!("configuration: {warning}");
     }
+    limits::raise_open_files(&loaded.config);
     let signals = Signals::listen();
     let running = match app.start(&loaded).await {
         Ok(running) => running,

@@ -2,8 +2,12 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod help;
+mod init;
 mod messages;
+mod pages;
+mod pty;
 
 use crate::support::process::Place;
 use caigunn_bridge::sandbox::SandboxOptions;
