@@ -28,8 +28,10 @@ pub(crate) async fn probe(app: &App, loaded: &Loaded) -> Vec<Look> {
     };
     let opened = bots::open(&loaded.config, &scratch.store, &Arc::new(Notify::new())).await;
     let mut looks = of_bots(&opened).await;
-    for unit in units(app, loaded, &scratch.store, &opened) {
-        let found = of_unit(&unit).await.into_iter();
+    let units = units(app, loaded, &scratch.store, &opened);
+    // What is wrong with the section of a broken channel is told by its mistakes.
+    for unit in units.iter().filter(|unit| !loaded.broken.contains_key(unit.id.as_str())) {
+        let found = of_unit(unit).await.into_iter();
         looks.extend(found.map(|finding| Look::found(Leg::Channel, unit.id.as_str(), finding)));
     }
     if let Some(finding) = scratch.close().await {
@@ -105,6 +107,13 @@ impl Scratch {
         let error = std::fs::remove_dir_all(&self.folder).err()?;
         let what = format!("warning: {} cannot be removed: {error}", self.folder.display());
         Some(Finding { ok: true, what, hint: Some("remove it".to_owned()) })
+    }
+}
+
+/// Whoever is interrupted leaves nothing behind either.
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -21,11 +21,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(app: &App, args: Args) -> Exit {
-    let sources = Sources::of_process(args.file.config);
+    let sources = Sources::of_process(args.file.config.clone());
     let loaded = match app.load(&sources) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
-            tell(&[], &[&mistakes], &args.json);
+            tell(&[], &[&mistakes], &args);
             return Exit::Usage;
         }
     };
@@ -40,11 +40,7 @@ pub(super) async fn run(app: &App, args: Args) -> Exit {
     }
     let looks = doctor::examine(app, &loaded, args.online).await;
     let broken: Vec<&Mistakes> = loaded.broken.values().collect();
-    tell(&looks, &broken, &args.json);
-    let nothing_tried = !args.online && !args.json;
-    if nothing_tried && broken.is_empty() && looks.iter().all(|look| look.level < Level::Wrong) {
-        Output::line("`check --online` also tries every connection");
-    }
+    tell(&looks, &broken, &args);
     match (broken.is_empty(), looks.iter().any(|look| look.level == Level::Wrong)) {
         (false, _) => Exit::Usage,
         (true, true) => Exit::Findings,
@@ -52,9 +48,9 @@ pub(super) async fn run(app: &App, args: Args) -> Exit {
     }
 }
 
-fn tell(looks: &[Look], broken: &[&Mistakes], as_json: &bool) {
+fn tell(looks: &[Look], broken: &[&Mistakes], args: &Args) {
     let mistakes = broken.iter().flat_map(|mistakes| &mistakes.0).map(Look::mistake);
-    if *as_json {
+    if args.json {
         for look in looks.iter().cloned().chain(mistakes) {
             Output::line(&json(&look));
         }
@@ -66,8 +62,12 @@ fn tell(looks: &[Look], broken: &[&Mistakes], as_json: &bool) {
     for mistakes in broken {
         Output::error(&mistakes.to_string());
     }
-    let levels = looks.iter().map(|look| look.level).chain(mistakes.map(|look| look.level));
-    Output::line(&format!("\n{}", sum(levels)));
+    let levels: Vec<Level> = looks.iter().map(|look| look.level).chain(mistakes.map(|look| look.level)).collect();
+    let more = match levels.contains(&Level::Wrong) || args.online {
+        true => "",
+        false => " (--online tries every connection, too)",
+    };
+    Output::line(&format!("\n{}{more}", sum(&levels)));
 }
 
 fn human(look: &Look) -> String {
@@ -94,18 +94,14 @@ fn json(look: &Look) -> String {
 }
 
 /// "2 wrong, 1 warning".
-fn sum(levels: impl Iterator<Item = Level>) -> String {
-    let (mut wrong, mut warnings) = (0, 0);
-    for level in levels {
-        wrong += usize::from(level == Level::Wrong);
-        warnings += usize::from(level == Level::Warn);
-    }
-    let warnings = match warnings {
+fn sum(levels: &[Level]) -> String {
+    let count = |wanted: Level| levels.iter().filter(|level| **level == wanted).count();
+    let warnings = match count(Level::Warn) {
         0 => None,
         1 => Some("1 warning".to_owned()),
         n => Some(format!("{n} warnings")),
     };
-    let wrong = (wrong > 0).then(|| format!("{wrong} wrong"));
+    let wrong = Some(count(Level::Wrong)).filter(|wrong| *wrong > 0).map(|wrong| format!("{wrong} wrong"));
     let both: Vec<String> = wrong.into_iter().chain(warnings).collect();
     if both.is_empty() { "all good".to_owned() } else { both.join(", ") }
 }
@@ -123,7 +119,7 @@ mod tests {
             (vec![Ok, Warn], "1 warning"),
             (vec![Wrong, Ok, Warn, Warn, Wrong], "2 wrong, 2 warnings"),
         ] {
-            assert_eq!(sum(levels.into_iter()), said);
+            assert_eq!(sum(&levels), said);
         }
     }
 }

@@ -20,33 +20,48 @@ Examples:
   caigunn-bridge run --config /etc/caigunn-bridge/bridge.toml
   CAIGUNN_BRIDGE__LOG__FILTER=debug caigunn-bridge run     any key from the environment
 
-Exit codes: 0 stopped as asked, 1 cannot listen, 2 the configuration is wrong, 3 the store cannot be used,
-130 stopped at once by a second signal";
+Exit codes:
+  0    stopped as asked
+  1    cannot listen
+  2    the configuration is wrong
+  3    the store cannot be used
+  130  stopped at once by a second signal";
 
 pub(super) const DEMO: &str = "\
 Examples:
   caigunn-bridge demo
   caigunn-bridge demo --listen 127.0.0.1:9000 --data ./demo     on another port, and remembering
 
-Exit codes: 0 stopped as asked, 1 cannot listen, 3 the store cannot be used";
+Exit codes:
+  0    stopped as asked
+  1    cannot listen
+  3    the store cannot be used";
 
 pub(super) const SANDBOX: &str = "\
 Examples:
   caigunn-bridge sandbox
   caigunn-bridge sandbox --bot shop=key-1 --bot desk=key-2 --latency-ms 800 --failure-rate 0.05
 
-Exit codes: 0 stopped as asked, 1 cannot listen, 2 the command line is wrong";
+Exit codes:
+  0    stopped as asked
+  1    cannot listen
+  2    the command line is wrong";
 
 pub(super) const INIT: &str = "\
 Examples:
   caigunn-bridge init                                      asks
   caigunn-bridge init --sandbox --channel http --yes       asks nothing: no account, your own site
-  caigunn-bridge init --access-token-file token --api-key-file key --channel telegram --token-file bot --yes
+  caigunn-bridge init --access-token-file token --api-key-file key \\
+    --channel telegram --token-file bot --yes              asks nothing: files hold the secrets
 
 What was typed is tried at once, and shown nowhere. Ctrl-C leaves nothing behind.
 
-Exit codes: 0 written, 1 cannot be written, 2 an answer is missing or the file exists, 4 a key or token is refused,
-130 stopped by Ctrl-C";
+Exit codes:
+  0    written
+  1    cannot be written
+  2    an answer is missing or the file exists
+  4    a key or token is refused
+  130  stopped by Ctrl-C";
 
 pub(super) const CHECK: &str = "\
 Examples:
@@ -56,7 +71,10 @@ Examples:
 
 It may run beside the bridge, and changes nothing.
 
-Exit codes: 0 nothing is wrong (there may be warnings), 2 the configuration has mistakes, 4 something else is wrong";
+Exit codes:
+  0    nothing is wrong (there may be warnings)
+  2    the configuration has mistakes
+  4    something else is wrong";
 
 pub(super) const CONFIG: &str = "\
 Examples:
@@ -64,26 +82,32 @@ Examples:
   caigunn-bridge config schema > bridge.schema.json
   caigunn-bridge config show
 
-Exit codes: 0 printed, 2 the configuration has mistakes";
+Exit codes:
+  0    printed
+  2    the configuration has mistakes";
 
 pub(super) const CONFIG_EXAMPLE: &str = "\
 Examples:
   caigunn-bridge config example > bridge.toml
 
-Exit codes: 0 printed";
+Exit codes:
+  0    printed";
 
 pub(super) const CONFIG_SCHEMA: &str = "\
 Examples:
   caigunn-bridge config schema > bridge.schema.json
 
-Exit codes: 0 printed";
+Exit codes:
+  0    printed";
 
 pub(super) const CONFIG_SHOW: &str = "\
 Examples:
   caigunn-bridge config show
   caigunn-bridge config show --config /etc/caigunn-bridge/bridge.toml
 
-Exit codes: 0 printed, 2 the configuration has mistakes";
+Exit codes:
+  0    printed
+  2    the configuration has mistakes";
 
 pub(super) const MESSAGES: &str = "\
 Examples:
@@ -92,7 +116,11 @@ Examples:
 
 They work beside a running bridge, which takes notice within a second or two.
 
-Exit codes: 0 done, 1 there is no such message, 2 the configuration is wrong, 3 the store cannot be used";
+Exit codes:
+  0    done
+  1    there is no such message
+  2    the configuration is wrong
+  3    the store cannot be used";
 
 pub(super) const MESSAGES_LIST: &str = "\
 Examples:
@@ -100,26 +128,41 @@ Examples:
   caigunn-bridge messages list --dead --channel telegram --older-than 10m
   caigunn-bridge messages list --json | jq .reason
 
-Exit codes: 0 listed, 2 the configuration is wrong, 3 the store cannot be used";
+Exit codes:
+  0    listed
+  2    the configuration is wrong
+  3    the store cannot be used";
 
 pub(super) const MESSAGES_SHOW: &str = "\
 Examples:
   caigunn-bridge messages show msg_…
 
-Exit codes: 0 shown, 1 there is no such message, 2 the configuration is wrong, 3 the store cannot be used";
+Exit codes:
+  0    shown
+  1    there is no such message
+  2    the configuration is wrong
+  3    the store cannot be used";
 
 pub(super) const MESSAGES_RETRY: &str = "\
 Examples:
   caigunn-bridge messages retry msg_… out_…
   caigunn-bridge messages retry --all-dead
 
-Exit codes: 0 done, 1 there is no such message, 2 the configuration is wrong, 3 the store cannot be used";
+Exit codes:
+  0    done
+  1    there is no such message
+  2    the configuration is wrong
+  3    the store cannot be used";
 
 pub(super) const MESSAGES_DROP: &str = "\
 Examples:
   caigunn-bridge messages drop msg_…
 
-Exit codes: 0 done, 1 there is no such message, 2 the configuration is wrong, 3 the store cannot be used";
+Exit codes:
+  0    done
+  1    there is no such message
+  2    the configuration is wrong
+  3    the store cannot be used";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:
@@ -127,11 +170,15 @@ Examples:
   caigunn-bridge completions zsh > ~/.zfunc/_caigunn-bridge
   caigunn-bridge completions fish > ~/.config/fish/completions/caigunn-bridge.fish
 
-Exit codes: 0 printed, 2 there is no such shell";
+Exit codes:
+  0    printed
+  2    there is no such shell";
 
 pub(super) const MAN: &str = "\
 Examples:
   caigunn-bridge man | man -l -
   caigunn-bridge man --dir /usr/local/share/man/man1     a page for each command, too
 
-Exit codes: 0 done, 1 cannot be written";
+Exit codes:
+  0    done
+  1    cannot be written";

@@ -172,11 +172,13 @@ pub(super) async fn run(app: &App, args: Args) -> Exit {
         finish(&answers)
     });
     let ended = tokio::select! {
-        ended = asked => ended,
+        // In this order, so that signals are received before the first question is asked.
+        biased;
         () = interrupted() => {
             Output::error("\nstopped: nothing was written");
             return Exit::Interrupted;
         }
+        ended = asked => ended,
     };
     let (text, exit) = match ended {
         Ok(()) => return Exit::Ok,
@@ -199,14 +201,15 @@ fn finish(answers: &Answers) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Ctrl-C, or a request to end. Whatever was hidden on the terminal is shown again when the interview is dropped.
+/// Ctrl-C, a request to end, or a terminal that is gone. Whatever was hidden on the terminal is shown again when the interview is dropped.
 async fn interrupted() {
     let listen = |kind| signal(kind).ok();
-    let both = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
-    let (Some(mut interrupt), Some(mut terminate)) = both else { return std::future::pending().await };
+    let all = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()), listen(SignalKind::hangup()));
+    let (Some(mut interrupt), Some(mut terminate), Some(mut hangup)) = all else { return std::future::pending().await };
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 

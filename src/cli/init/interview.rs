@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::live::{self, Blame};
-use super::terminal::Terminal;
+use super::terminal::{Asked, Terminal};
 use super::{Answers, Args, Channel, Credentials, Given, Kind, Place, Stop, secrets_folder};
 use crate::app::App;
 use crate::cli::output::Output;
@@ -13,6 +13,16 @@ use crate::model::Secret;
 
 const LISTEN: &str = "127.0.0.1:8080";
 const OUTPUT: &str = "bridge.toml";
+
+const TOKEN: Asked = Asked { what: "The access token", place: "", flag: "--access-token-file FILE" };
+const KEY: Asked = Asked { what: "The chatbot's API key", place: "", flag: "--api-key-file FILE" };
+const TELEGRAM: Asked =
+    Asked { what: "The Telegram bot's token", place: ", from @BotFather", flag: "--token-file telegram=FILE" };
+const DISCORD: Asked = Asked {
+    what: "The Discord bot's token",
+    place: ", from the page \"Bot\" of its application in the developer portal",
+    flag: "--token-file discord=FILE",
+};
 
 pub(super) struct Interview<'a> {
     app: &'a App,
@@ -48,6 +58,7 @@ impl<'a> Interview<'a> {
         let account = self.account().await?;
         let mut channels = Vec::new();
         let kinds = self.kinds().await?;
+        self.check_token_files(&kinds)?;
         for kind in &kinds {
             channels.push(self.channel(*kind, &kinds).await?);
         }
@@ -66,6 +77,10 @@ impl<'a> Interview<'a> {
         if args.sandbox {
             return Ok(None);
         }
+        if !has_account && self.terminal.is_quiet() {
+            let hint = "name the files of its token and key (--access-token-file, --api-key-file), or take --sandbox";
+            return Err(Stop::Usage(format!("there is no CaiGunn account\nhint: {hint}")));
+        }
         if !has_account {
             self.terminal.say("Is there a CaiGunn account with a chatbot?");
             let choices = [
@@ -76,37 +91,40 @@ impl<'a> Interview<'a> {
                 return Ok(None);
             }
         }
-        let mut token =
-            self.given(args.access_token_file.as_deref(), "The access token", "--access-token-file").await?;
-        let mut key = self.given(args.api_key_file.as_deref(), "The chatbot's API key", "--api-key-file").await?;
-        while !args.untested {
-            let found = live::caigunn(args.caigunn_url.as_deref(), token.secret(), key.secret()).await;
-            let (blame, text) = match found {
+        let token = self.given(args.access_token_file.as_deref(), &TOKEN).await?;
+        let key = self.given(args.api_key_file.as_deref(), &KEY).await?;
+        let given = Credentials { token, key };
+        Ok(Some(if args.untested { given } else { self.accepted(given).await? }))
+    }
+
+    /// Asks until CaiGunn takes them, or they are to be kept all the same.
+    async fn accepted(&self, mut given: Credentials) -> Result<Credentials, Stop> {
+        loop {
+            let url = self.args.caigunn_url.as_deref();
+            let (blame, text) = match live::caigunn(url, given.token.secret(), given.key.secret()).await {
                 Ok(None) => {
                     self.terminal.say("ok    CaiGunn accepts both\n");
-                    break;
+                    return Ok(given);
                 }
                 Ok(Some(renewed)) => {
                     self.terminal.say("ok    CaiGunn accepts both; the token had expired, and the new one is taken\n");
-                    token = Given::Value(renewed);
-                    break;
+                    return Ok(Credentials { token: Given::Value(renewed), ..given });
                 }
                 Err(refused) => refused,
             };
             match self.remedy(&text, blame != Blame::Neither).await? {
-                Remedy::Keep => break,
+                Remedy::Keep => return Ok(given),
                 Remedy::LookAgain => {}
                 Remedy::Another => {
                     if blame != Blame::Key {
-                        token = Given::Value(self.terminal.secret("The access token", "--access-token-file").await?);
+                        given.token = Given::Value(self.terminal.secret(&TOKEN).await?);
                     }
                     if blame != Blame::Token {
-                        key = Given::Value(self.terminal.secret("The chatbot's API key", "--api-key-file").await?);
+                        given.key = Given::Value(self.terminal.secret(&KEY).await?);
                     }
                 }
             }
         }
-        Ok(Some(Credentials { token, key }))
     }
 
     async fn kinds(&self) -> Result<Vec<Kind>, Stop> {
@@ -121,47 +139,53 @@ impl<'a> Interview<'a> {
     }
 
     async fn channel(&self, kind: Kind, kinds: &[Kind]) -> Result<Channel, Stop> {
-        let (question, url) = match kind {
-            Kind::Telegram => ("The Telegram bot's token, from @BotFather", &self.args.telegram_url),
-            Kind::Discord => (
-                "The Discord bot's token, from the page \"Bot\" of its application in the developer portal",
-                &self.args.discord_url,
-            ),
+        let (asked, url) = match kind {
+            Kind::Telegram => (&TELEGRAM, &self.args.telegram_url),
+            Kind::Discord => (&DISCORD, &self.args.discord_url),
             Kind::Http => {
                 let secret = Given::Value(Secret::new(made_key()));
                 return Ok(Channel { kind, secret, url: None });
             }
         };
-        let flag = format!("--token-file {}=FILE", kind.name());
-        let secret = self.given(self.token_file(kind, kinds), question, &flag).await?;
+        let secret = self.given(self.token_file(kind, kinds), asked).await?;
         let mut channel = Channel { kind, secret, url: url.clone() };
-        while !self.args.untested {
+        if self.args.untested {
+            return Ok(channel);
+        }
+        loop {
             let (well, text) = live::channel(self.app, &channel).await;
             if well {
                 self.terminal.say(&format!("{text}\n"));
-                break;
+                return Ok(channel);
             }
             match self.remedy(&text, true).await? {
-                Remedy::Keep => break,
+                Remedy::Keep => return Ok(channel),
                 Remedy::LookAgain => {}
-                Remedy::Another => channel.secret = Given::Value(self.terminal.secret(question, &flag).await?),
+                Remedy::Another => channel.secret = Given::Value(self.terminal.secret(asked).await?),
             }
         }
-        Ok(channel)
     }
 
     /// The file of a channel's token: the one with its name, or the only one for the only channel that needs one.
     fn token_file(&self, kind: Kind, kinds: &[Kind]) -> Option<&Path> {
-        let named = |file: &'a String| {
-            let (name, path) = file.split_once('=')?;
-            Kind::ALL.into_iter().find(|kind| kind.name() == name).map(|kind| (kind, Path::new(path)))
-        };
-        let files = &self.args.token_files;
-        if let Some((_, path)) = files.iter().filter_map(named).find(|(named, _)| *named == kind) {
-            return Some(path);
+        let files: Vec<_> = self.args.token_files.iter().map(|file| named(file)).collect();
+        let own = files.iter().find(|(named, _)| *named == Some(kind));
+        own.or_else(|| files.iter().find(|(named, _)| named.is_none() && needing(kinds) == 1)).map(|(_, path)| *path)
+    }
+
+    /// A file that no channel would be given is a slip.
+    fn check_token_files(&self, kinds: &[Kind]) -> Result<(), Stop> {
+        for file in &self.args.token_files {
+            let why = match named(file).0 {
+                Some(kind) if kinds.contains(&kind) => continue,
+                Some(kind) => format!("is for {}, which is none of the channels", kind.shown()),
+                None if needing(kinds) == 1 => continue,
+                None => "does not say which channel it is for".to_owned(),
+            };
+            let hint = "write --token-file telegram=FILE or discord=FILE, and --channel for each channel";
+            return Err(Stop::Usage(format!("--token-file {file} {why}\nhint: {hint}")));
         }
-        let needed = kinds.iter().filter(|kind| **kind != Kind::Http).count();
-        files.iter().find(|file| needed == 1 && named(file).is_none()).map(Path::new)
+        Ok(())
     }
 
     async fn listen(&self, kinds: &[Kind]) -> Result<SocketAddr, Stop> {
@@ -233,9 +257,11 @@ impl<'a> Interview<'a> {
     }
 
     /// A secret from the file that a flag names, or typed.
-    async fn given(&self, file: Option<&Path>, question: &str, flag: &str) -> Result<Given, Stop> {
-        let Some(file) = file else { return Ok(Given::Value(self.terminal.secret(question, flag).await?)) };
-        let unusable = |why: &str| Stop::Usage(format!("{}: {why}\nhint: {flag}", file.display()));
+    async fn given(&self, file: Option<&Path>, asked: &Asked) -> Result<Given, Stop> {
+        let Some(file) = file else { return Ok(Given::Value(self.terminal.secret(asked).await?)) };
+        let unusable = |why: &str| {
+            Stop::Usage(format!("{} {why}\nhint: {} names a file that holds the secret", file.display(), asked.flag))
+        };
         let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
             ErrorKind::NotFound => unusable("does not exist"),
             _ => unusable(&error.to_string()),
@@ -261,6 +287,19 @@ impl<'a> Interview<'a> {
         let chosen = self.terminal.choose(&choices, default, false).await?;
         Ok(chosen.first().map_or(Remedy::LookAgain, |n| remedies[*n]))
     }
+}
+
+/// `KIND=FILE`, or a file alone.
+fn named(file: &str) -> (Option<Kind>, &Path) {
+    let split = file
+        .split_once('=')
+        .and_then(|(name, path)| Some((Kind::ALL.into_iter().find(|kind| kind.name() == name)?, Path::new(path))));
+    split.map_or((None, Path::new(file)), |(kind, path)| (Some(kind), path))
+}
+
+/// How many of the channels need a token.
+fn needing(kinds: &[Kind]) -> usize {
+    kinds.iter().filter(|kind| **kind != Kind::Http).count()
 }
 
 /// What is there already where a configuration, or its secrets, would be written.

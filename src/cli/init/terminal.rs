@@ -8,6 +8,15 @@ use super::Stop;
 use crate::cli::output::Output;
 use crate::model::Secret;
 
+/// A secret that is asked for.
+pub(super) struct Asked {
+    pub(super) what: &'static str,
+    /// Where one finds it, continuing `what`.
+    pub(super) place: &'static str,
+    /// What names a file that holds it.
+    pub(super) flag: &'static str,
+}
+
 pub(super) struct Terminal {
     /// Nobody is asked.
     quiet: bool,
@@ -70,14 +79,15 @@ impl Terminal {
     }
 
     /// A secret, typed without being shown; asked until there is one.
-    pub(super) async fn secret(&self, question: &str, flag: &str) -> Result<Secret, Stop> {
+    pub(super) async fn secret(&self, asked: &Asked) -> Result<Secret, Stop> {
+        let Asked { what, place, flag } = asked;
         if self.quiet {
-            return Err(Stop::Usage(format!("{question} is missing\nhint: name a file that holds it: {flag}")));
+            return Err(Stop::Usage(format!("{what} is missing\nhint: {flag} names a file that holds it")));
         }
         loop {
             // Before the prompt: whoever pastes at once is not shown either.
             let hidden = Hidden::begin(self.is_terminal);
-            Output::prompt(&format!("{question} (what you type is not shown): "));
+            Output::prompt(&format!("{what}{place} (what you type is not shown): "));
             let answer = self.read().await?;
             drop(hidden);
             if !answer.is_empty() {

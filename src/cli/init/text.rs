@@ -19,6 +19,7 @@ pub(super) fn files(answers: &Answers, output: &Path) -> Vec<(PathBuf, String)> 
     let mut config = Config { text: String::new(), secrets: Vec::new(), place: answers.secrets, output };
     config.head(answers);
     config.account(answers);
+    config.line("\n# The channels. An id (`[channels.<id>]`) is part of every user's name at CaiGunn: do not change it once people have written.");
     for channel in &answers.channels {
         config.channel(channel);
     }
@@ -110,7 +111,6 @@ impl Config<'_> {
             ),
         };
         self.line(&format!("\n# {what}"));
-        self.line("# The id, which is part of every user's name at CaiGunn, stays as it is once people have written.");
         self.line(&format!("[channels.{}]\nkind = \"{}\"\nbot = \"main\"", kind.id(), kind.name()));
         if kind != Kind::Http {
             self.secret("token", &channel.secret, &format!("{}_token", kind.name()));
@@ -175,7 +175,7 @@ fn hello(answers: &Answers, channel: &Channel) -> String {
         (Given::Value(_), Place::Files) => {
             format!("$(cat {})", quoted(&secrets_folder(&answers.output).join("http_key")))
         }
-        (Given::Value(_), Place::Inline) => format!("KEY-OF-[channels.web.keys.{CALLER}]"),
+        (Given::Value(_), Place::Inline) => "THE-KEY-IN-THAT-FILE".to_owned(),
     };
     format!(
         "curl -s http://{}/v1/messages -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' -d \

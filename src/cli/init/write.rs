@@ -9,38 +9,57 @@ use std::path::{Path, PathBuf};
 /// reader never sees half a file, and the last one names only what is there.
 ///
 /// # Errors
-/// The file that could not be written. What was there before is as it was, unless a rename itself failed.
+/// The file that could not be written. What is new is taken away again; what was there before is as it was, unless it had been
+/// replaced already when a later one could not be named.
 pub(super) fn all(files: &[(PathBuf, String)]) -> Result<(), (PathBuf, io::Error)> {
-    let mut drafts = Vec::new();
-    let mut made = Vec::new();
+    let mut made = Made::default();
     let written = files.iter().try_for_each(|(path, text)| {
-        let draft = draft(path, text, &mut drafts, &mut made);
+        let draft = draft(path, text, &mut made);
         draft.map_err(|error| (path.clone(), error))
     });
     let named = written.and_then(|()| {
-        let pairs = files.iter().zip(&drafts);
-        pairs.into_iter().try_for_each(|((path, _), draft)| {
-            std::fs::rename(draft, path).and_then(|()| sync(path.parent())).map_err(|error| (path.clone(), error))
-        })
+        for (n, (path, _)) in files.iter().enumerate() {
+            let is_new = path.symlink_metadata().is_err();
+            let named = std::fs::rename(&made.drafts[n], path).and_then(|()| sync(path.parent()));
+            named.map_err(|error| (path.clone(), error))?;
+            if is_new {
+                made.files.push(path.clone());
+            }
+        }
+        Ok(())
     });
     if named.is_err() {
-        // The error that counts is known.
-        drafts.iter().for_each(|draft| drop(std::fs::remove_file(draft)));
-        made.iter().rev().for_each(|folder| drop(std::fs::remove_dir(folder)));
+        made.undo();
     }
     named
 }
 
-fn draft(path: &Path, text: &str, drafts: &mut Vec<PathBuf>, made: &mut Vec<PathBuf>) -> io::Result<()> {
+/// What was not there before.
+#[derive(Default)]
+struct Made {
+    folders: Vec<PathBuf>,
+    drafts: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+impl Made {
+    /// As far as it goes: the error that counts is known.
+    fn undo(self) {
+        self.drafts.iter().chain(&self.files).for_each(|file| drop(std::fs::remove_file(file)));
+        self.folders.iter().rev().for_each(|folder| drop(std::fs::remove_dir(folder)));
+    }
+}
+
+fn draft(path: &Path, text: &str, made: &mut Made) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     for folder in missing.into_iter().rev() {
         DirBuilder::new().mode(0o700).create(folder)?;
-        made.push(folder.to_owned());
+        made.folders.push(folder.to_owned());
     }
     let draft = folder.join(format!(".caigunn-bridge-{}", uuid::Uuid::new_v4().as_simple()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    drafts.push(draft);
+    made.drafts.push(draft);
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -67,6 +86,7 @@ mod tests {
         // A folder is where the last file would go: the rename fails at the end.
         let wrong = [files[0].clone(), (path("taken/../taken"), "text".to_owned())];
         assert!(all(&wrong).is_err());
+        assert!(!path("new.secrets").exists());
         let (where_not, _) = all(&[(path("old.toml/below"), String::new())]).unwrap_err();
         assert_eq!(where_not, path("old.toml/below"));
         assert_eq!(std::fs::read_to_string(path("old.toml")).unwrap(), "old");

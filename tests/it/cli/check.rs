@@ -55,21 +55,37 @@ async fn a_good_configuration() {
     let place = place().await;
     insta::assert_snapshot!(check(&place, &[]).await, @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
-    ok    store [folder]/bridge.db: will be made in [folder]
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
+    ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
+
+    all good (--online tries every connection, too)
     exit code 0
     ");
     assert!(!place.store().exists(), "a check makes no store");
     let (_daemon, _) = place.start().await;
     insta::assert_snapshot!(check(&place, &[]).await, @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
     ok    store [folder]/bridge.db: one commit takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
+
+    all good (--online tries every connection, too)
     exit code 0
     ");
     insta::assert_snapshot!(check(&place, &["--online"]).await, @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
     ok    store [folder]/bridge.db: one commit takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
+    ok    clock: agrees with CaiGunn's
     ok    bot main: CaiGunn accepts its key and token
     ok    channel web: answers at /v1/messages for 2 API key(s)
+
+    all good
     exit code 0
     ");
 }
@@ -82,7 +98,12 @@ async fn mistakes() {
     let channel = place().await.set("CHANNELS__WEB__KEYS__SHOP__KEY", "short").set("CHANNELS__WEB__WIAT", "5s");
     insta::assert_snapshot!(check(&channel, &[]).await, @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
-    ok    store [folder]/bridge.db: will be made in [folder]
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
+    ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
+
+    1 wrong
     1 mistake in the environment:
 
       env CAIGUNN_BRIDGE__CHANNELS__WEB__WIAT  channels.web.wiat
@@ -93,8 +114,13 @@ async fn mistakes() {
     let nothing = place().await.unset("CHANNELS__");
     insta::assert_snapshot!(check(&nothing, &[]).await, @r"
     WRONG configuration from the environment alone: 1 account, 1 bot, 0 channels
-          hint: add a `[channels.<id>]` section; `caigunn-bridge config example` prints one
-    ok    store [folder]/bridge.db: will be made in [folder]
+          hint: `caigunn-bridge init` writes a configuration; in one of your own add a `[channels.<id>]` section
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
+    ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
+
+    1 wrong
     exit code 4
     ");
 }
@@ -118,9 +144,14 @@ async fn what_a_channel_left_undone_is_named() {
         .set("CHANNELS__SHOP__KEYS__A__KEY", KEY);
     insta::assert_snapshot!(check(&place, &[]).await, @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
     ok    store [folder]/bridge.db: one commit takes [time]
     WRONG channel web left the configuration with 3 messages undone; they are kept
           hint: put `[channels.web]` back, or drop what `messages list --channel web` lists
+    ok    listen 127.0.0.1:0: any free port will be taken
+
+    1 wrong
     exit code 4
     ");
     let (_daemon, _) = place.start().await;
@@ -134,18 +165,30 @@ async fn every_connection_is_tried() {
     let place = place().await.set("ACCOUNTS__MAIN__CONNECT_TIMEOUT", "2s");
     insta::assert_snapshot!(check(&place, &["--online"]).await, @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
-    ok    store [folder]/bridge.db: will be made in [folder]
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
+    ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
+    ok    clock: agrees with CaiGunn's
     ok    bot main: CaiGunn accepts its key and token
     ok    channel web: answers at /v1/messages for 2 API key(s)
+
+    all good
     exit code 0
     ");
     place.sandbox.revoke_key("demo");
     insta::assert_snapshot!(check(&place, &["--online"]).await, @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
-    ok    store [folder]/bridge.db: will be made in [folder]
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
+    ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
+    ok    clock: agrees with CaiGunn's
     WRONG bot main: uids: HTTP 403 from [sandbox] (API key refused): The api key is not valid.
           hint: set a valid `bots.<name>.api_key` and `accounts.<name>.access_token`
     ok    channel web: answers at /v1/messages for 2 API key(s)
+
+    1 wrong
     exit code 4
     ");
     place.sandbox.restore_key("demo");
@@ -153,10 +196,16 @@ async fn every_connection_is_tried() {
     place.sandbox.refuse_refresh(true);
     insta::assert_snapshot!(check(&place, &["--online"]).await, @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
-    ok    store [folder]/bridge.db: will be made in [folder]
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
+    ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
+    ok    clock: agrees with CaiGunn's
     WRONG bot main: uids: HTTP 401 from [sandbox] (access token refused): The access token cannot be refreshed.
           hint: set a valid `bots.<name>.api_key` and `accounts.<name>.access_token`
     ok    channel web: answers at /v1/messages for 2 API key(s)
+
+    1 wrong
     exit code 4
     ");
     assert_eq!(place.sandbox.log().iter().filter(|call| call.processed).count(), 0, "nobody was talked to");
@@ -165,10 +214,15 @@ async fn every_connection_is_tried() {
     let place = place.set("ACCOUNTS__MAIN__BASE_URL", &format!("http://{closed}"));
     insta::assert_snapshot!(check(&place, &["--online"]).await.replace(&closed.to_string(), "[closed]"), @r"
     ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
-    ok    store [folder]/bridge.db: will be made in [folder]
+    ok    secrets: none is in a file that everyone on this machine can read
+    ok    limits: enough files may be open for 100 connections
+    ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
+    ok    listen 127.0.0.1:0: any free port will be taken
     WRONG bot main: uids: cannot connect to [closed]: Connection refused (os error 111)
           hint: is `accounts.<name>.base_url` right, and can this machine reach it?
     ok    channel web: answers at /v1/messages for 2 API key(s)
+
+    1 wrong
     exit code 4
     ");
 }
@@ -187,9 +241,21 @@ async fn as_json() {
     let ran = place.run(&["check", "--json"]).await;
     assert_eq!((ran.code, ran.err.as_str(), ran.out.lines().count()), (2, "", 1));
     let line: Value = serde_json::from_str(&ran.out).unwrap();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&line).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&line).unwrap(), @r#"
+    {
+      "leg": "config",
+      "subject": null,
+      "ok": false,
+      "level": "wrong",
+      "what": "env CAIGUNN_BRIDGE__SERVER__LISTEN: server.listen is not an address: \"nowhere\"",
+      "hint": "an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080"
+    }
+    "#);
 
-    let place = place.set("SERVER__LISTEN", "127.0.0.1:0").set("CHANNELS__WEB__WIAT", "5s").set("CHANNELS__WEB__KEYS__SHOP__KEY", "x");
+    let place = place
+        .set("SERVER__LISTEN", "127.0.0.1:0")
+        .set("CHANNELS__WEB__WIAT", "5s")
+        .set("CHANNELS__WEB__KEYS__SHOP__KEY", "x");
     let ran = place.run(&["check", "--json"]).await;
     let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let wrong: Vec<&Value> = lines.iter().filter(|line| line["ok"] == false).collect();

@@ -19,6 +19,7 @@ use crate::telegram::platform as telegram;
 /// A new user's folder, and the servers of the platforms.
 struct Newcomer {
     home: TempDir,
+    tmp: TempDir,
     caigunn: SandboxHandle,
     telegram: telegram::Platform,
     discord: discord::Platform,
@@ -29,7 +30,7 @@ impl Newcomer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let caigunn = Sandbox::start(listener, SandboxOptions::default()).await.unwrap();
         let (telegram, discord) = (telegram::Platform::start().await, discord::Platform::start().await);
-        Self { home: tempfile::tempdir().unwrap(), caigunn, telegram, discord }
+        Self { home: tempfile::tempdir().unwrap(), tmp: tempfile::tempdir().unwrap(), caigunn, telegram, discord }
     }
 
     fn home(&self) -> &Path {
@@ -49,7 +50,7 @@ impl Newcomer {
 
     fn at_terminal(&self, more: &[&str]) -> Screen {
         let args = self.args(more);
-        Screen::start(self.home(), &args.iter().map(String::as_str).collect::<Vec<_>>())
+        Screen::start(self.home(), self.tmp.path(), &args.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Runs a command in the folder.
@@ -108,8 +109,12 @@ impl Newcomer {
 
 const TOKEN: &str = "sandbox-token";
 const KEY: &str = "sandbox-key";
-const SECRETS: [&str; 4] =
-    ["mistyped-key", "AAFakeTokenOfTheTests_0123456789-abc", "token-of-the-tests-0123456789abcdefghij", "mistyped-token"];
+const SECRETS: [&str; 4] = [
+    "mistyped-key",
+    "AAFakeTokenOfTheTests_0123456789-abc",
+    "token-of-the-tests-0123456789abcdefghij",
+    "mistyped-token",
+];
 
 /// Waits until a bridge is ready.
 async fn ready(addr: &str) {
@@ -161,9 +166,12 @@ async fn from_the_first_question_to_the_first_answer() {
     insta::assert_snapshot!(newcomer.redacted(&config).replace(&addr, "[addr]"));
     assert_eq!(newcomer.names(), ["bridge.secrets", "bridge.toml"]);
     assert_eq!((newcomer.mode("bridge.toml"), newcomer.mode("bridge.secrets")), (0o600, 0o700));
-    for (name, value) in
-        [("access_token", TOKEN), ("api_key", KEY), ("telegram_token", telegram::TOKEN), ("discord_token", discord::TOKEN)]
-    {
+    for (name, value) in [
+        ("access_token", TOKEN),
+        ("api_key", KEY),
+        ("telegram_token", telegram::TOKEN),
+        ("discord_token", discord::TOKEN),
+    ] {
         let file = format!("bridge.secrets/{name}");
         assert_eq!((newcomer.file(&file).trim(), newcomer.mode(&file)), (value, 0o600), "{name}");
     }
@@ -189,7 +197,8 @@ async fn from_the_first_question_to_the_first_answer() {
 async fn without_an_account_the_sandbox_answers() {
     let newcomer = Newcomer::new().await;
     let (sandbox, addr) = (steady_addr().to_string(), steady_addr().to_string());
-    let mut screen = Screen::start(newcomer.home(), &["init", "--caigunn-url", &format!("http://{sandbox}")]);
+    let mut screen =
+        Screen::start(newcomer.home(), newcomer.tmp.path(), &["init", "--caigunn-url", &format!("http://{sandbox}")]);
     screen.answers("Is there a CaiGunn account", "3").await;
     screen.answers("a number from 1 to 2", "2").await;
     screen.answers("Where do people write", "").await;
@@ -241,6 +250,15 @@ async fn ctrl_c_leaves_nothing_behind() {
         assert!(!shown.contains("half a tok"), "{shown}");
         assert_eq!(newcomer.names(), Vec::<String>::new());
     }
+    // While a token is tried, too.
+    newcomer.telegram.fails("getMe", None, telegram::Fault::Hang, 1);
+    let mut screen = newcomer.at_terminal(&["--sandbox", "--channel", "telegram"]);
+    screen.answers("from @BotFather", telegram::TOKEN).await;
+    until("Telegram is asked", async || !newcomer.telegram.attempts("getMe").is_empty()).await;
+    assert!(newcomer.tmp.path().read_dir().unwrap().count() > 0, "the channel has a store for a moment");
+    screen.types("\x03");
+    assert_eq!(screen.ends().await.0, 130);
+    assert_eq!((newcomer.names(), newcomer.tmp.path().read_dir().unwrap().count()), (Vec::new(), 0));
 }
 
 #[tokio::test]
@@ -274,7 +292,12 @@ async fn a_file_that_exists_is_not_written_over_unasked() {
 
     let flags = ["--sandbox", "--channel", "http", "--yes"];
     let refused = newcomer.by_flags(&flags).await;
-    insta::assert_snapshot!(format!("{}exit code {}", refused.err, refused.code), @"");
+    insta::assert_snapshot!(format!("{}exit code {}", refused.err, refused.code), @r"
+    bridge.toml exists already
+    hint: --force writes over it, --output names another file
+    nothing was written
+    exit code 2
+    ");
     assert_eq!(newcomer.file("bridge.toml"), "mine");
 
     let mut screen = newcomer.at_terminal(&["--sandbox", "--channel", "http", "--listen", "127.0.0.1:0"]);
@@ -303,7 +326,12 @@ async fn the_answers_may_come_through_a_pipe() {
         Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     };
     let ended = piped(&format!("1\n{TOKEN}\n")).await;
-    insta::assert_snapshot!(format!("{}exit code {}", ended.err, ended.code), @"");
+    insta::assert_snapshot!(format!("{}exit code {}", ended.err, ended.code), @r"
+    the input ended before the last answer
+    hint: give the answers by flags (`caigunn-bridge init --help`), with --yes for the rest
+    nothing was written
+    exit code 2
+    ");
     assert_eq!(newcomer.names(), Vec::<String>::new());
     let ended = piped(&format!("1\n{TOKEN}\n{KEY}\n3\n127.0.0.1:0\nbridge.toml\n2\n")).await;
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{}", ended.out);
@@ -323,21 +351,65 @@ async fn flags_alone() {
     let said = |ran: Ran| newcomer.redacted(&format!("{}{}exit code {}", ran.out, ran.err, ran.code));
 
     let missing = newcomer.by_flags(&["--access-token-file", "token", "--yes"]).await;
-    insta::assert_snapshot!(said(missing), @"");
+    insta::assert_snapshot!(said(missing), @r"
+    The chatbot's API key is missing
+    hint: --api-key-file FILE names a file that holds it
+    nothing was written
+    exit code 2
+    ");
     let missing = newcomer.by_flags(&[&account[..], &["--channel", "telegram"]].concat()).await;
-    insta::assert_snapshot!(said(missing), @"");
+    insta::assert_snapshot!(said(missing), @r"
+    The Telegram bot's token is missing
+    hint: --token-file telegram=FILE names a file that holds it
+    nothing was written
+    exit code 2
+    ");
+    let ambiguous = [&account[..], &["--channel", "telegram", "--channel", "discord", "--token-file", "bot"]].concat();
+    let ambiguous = newcomer.by_flags(&ambiguous).await;
+    insta::assert_snapshot!(said(ambiguous), @r"
+    --token-file bot does not say which channel it is for
+    hint: write --token-file telegram=FILE or discord=FILE, and --channel for each channel
+    nothing was written
+    exit code 2
+    ");
+    let unused =
+        newcomer.by_flags(&[&account[..], &["--channel", "http", "--token-file", "telegram=bot"]].concat()).await;
+    insta::assert_snapshot!(said(unused), @r"
+    --token-file telegram=bot is for Telegram, which is none of the channels
+    hint: write --token-file telegram=FILE or discord=FILE, and --channel for each channel
+    nothing was written
+    exit code 2
+    ");
     let nowhere = newcomer.by_flags(&["--access-token-file", "nowhere", "--api-key-file", "key", "--yes"]).await;
-    insta::assert_snapshot!(said(nowhere), @"");
+    insta::assert_snapshot!(said(nowhere), @r"
+    nowhere does not exist
+    hint: --access-token-file FILE names a file that holds the secret
+    nothing was written
+    exit code 2
+    ");
     let wrong = ["--access-token-file", "token", "--api-key-file", "wrong", "--yes"];
     let refused = newcomer.by_flags(&wrong).await;
-    insta::assert_snapshot!(said(refused), @"");
+    insta::assert_snapshot!(said(refused), @r"
+    WRONG CaiGunn refuses the API key: uids: HTTP 403 from [caigunn] (API key refused): The api key is not valid.
+          hint: copy the whole of it from the chatbot's settings; it must be of a chatbot of this account
+    hint: --untested writes it all the same
+    nothing was written
+    exit code 4
+    ");
     assert_eq!(newcomer.names(), ["bot", "key", "token", "wrong"]);
     let kept = newcomer.by_flags(&[&wrong[..], &["--untested", "--output", "kept.toml"]].concat()).await;
     assert_eq!((kept.code, kept.err.as_str()), (0, ""));
 
     let done = newcomer.by_flags(&[&account[..], &["--channel", "telegram", "--token-file", "bot"]].concat()).await;
-    insta::assert_snapshot!(said(done), @"");
-    insta::assert_snapshot!(newcomer.redacted(&newcomer.file("bridge.toml")));
+    insta::assert_snapshot!(said(done), @r"
+    Written: bridge.toml
+
+    Next:
+      caigunn-bridge check --online
+      caigunn-bridge run
+    exit code 0
+    ");
+    insta::assert_snapshot!("flags_alone", newcomer.redacted(&newcomer.file("bridge.toml")));
     assert!(!newcomer.names().contains(&"bridge.secrets".to_owned()), "every secret is in a file already");
     let checked = newcomer.runs(&["check", "--online"]).await;
     assert_eq!((checked.code, checked.err.as_str()), (0, ""), "{}", checked.out);

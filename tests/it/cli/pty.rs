@@ -16,28 +16,29 @@ pub(super) struct Screen {
     pty: Arc<Pty>,
     daemon: Daemon,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// Ends when nobody is at the terminal any more, and all that was shown is read.
+    reader: std::thread::JoinHandle<()>,
     /// How much of the screen has been read.
     read: usize,
 }
 
 impl Screen {
-    /// Starts the program in a folder, with an empty environment but for its home.
-    pub(super) fn start(folder: &Path, args: &[&str]) -> Self {
+    /// Starts the program in a folder, with an empty environment but for its home and a place for temporary files.
+    pub(super) fn start(folder: &Path, tmp: &Path, args: &[&str]) -> Self {
         let (pty, pts) = open().unwrap();
         pty.resize(pty_process::Size::new(50, 200)).unwrap();
         let command = Command::new(env!("CARGO_BIN_EXE_caigunn-bridge")).args(args).env_clear().current_dir(folder);
-        let command = command.env("TMPDIR", std::env::temp_dir()).env("HOME", folder).env("TERM", "xterm");
+        let command = command.env("TMPDIR", tmp).env("HOME", folder).env("TERM", "xterm");
         let child: Child = command.spawn(pts).unwrap();
         let (pty, shown) = (Arc::new(pty), Arc::new(Mutex::new(Vec::new())));
-        let (reader, screen) = (Arc::clone(&pty), Arc::clone(&shown));
-        // Ends with the program: then reading fails.
-        std::thread::spawn(move || {
+        let (source, screen) = (Arc::clone(&pty), Arc::clone(&shown));
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = (&*reader).read(&mut bytes) {
+            while let Ok(count @ 1..) = (&*source).read(&mut bytes) {
                 screen.lock().unwrap().extend_from_slice(&bytes[..count]);
             }
         });
-        Self { pty, daemon: Daemon::of(child), shown, read: 0 }
+        Self { pty, daemon: Daemon::of(child), shown, reader, read: 0 }
     }
 
     /// All that was shown so far.
@@ -58,7 +59,7 @@ impl Screen {
     async fn shows_one_of(&mut self, texts: &[&str]) {
         let mut end = None;
         until(&format!("one of {texts:?} is shown"), async || {
-            let has_ended = self.daemon.ended().is_some();
+            let has_ended = self.reader.is_finished();
             let shown = self.shown();
             let ends = texts.iter().filter_map(|text| Some(self.read + shown[self.read..].find(text)? + text.len()));
             end = ends.min();
@@ -89,14 +90,7 @@ impl Screen {
     /// Waits for the end of the program; the exit code, and the whole screen.
     pub(super) async fn ends(self) -> (i32, String) {
         let code = self.daemon.exit_code().await;
-        let mut before = usize::MAX;
-        // What it said last may still be on its way.
-        until("the screen is still", async || {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            let now = self.shown.lock().unwrap().len();
-            std::mem::replace(&mut before, now) == now
-        })
-        .await;
+        until("all that was shown is read", async || self.reader.is_finished()).await;
         (code, String::from_utf8_lossy(&self.shown.lock().unwrap()).replace("\r\n", "\n"))
     }
 }
