@@ -1,6 +1,5 @@
 //! What calls go through: the proxies that the environment and the sections name. Shown without their credentials.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -48,8 +47,8 @@ async fn reach(address: &str, named_by: &str) -> Look {
     )
 }
 
-/// Every proxy as `host:port`, with who names it; `Err` for what is none.
-fn named(config: &Config) -> BTreeMap<Result<String, ()>, Vec<String>> {
+/// Every proxy as `host:port`, with who names it, in the order in which they are named; `Err` for what is none.
+fn named(config: &Config) -> Vec<(Result<String, ()>, Vec<String>)> {
     let from_env = VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
     let of_accounts = config.accounts.iter().filter_map(|(name, account)| {
         Some((format!("accounts.{name}.proxy"), account.proxy.as_ref()?.expose().to_owned()))
@@ -57,9 +56,13 @@ fn named(config: &Config) -> BTreeMap<Result<String, ()>, Vec<String>> {
     let of_channels = config.channels.iter().filter_map(|(id, channel)| {
         Some((format!("channels.{id}.proxy"), channel.own.values().get("proxy")?.as_str()?.to_owned()))
     });
-    let mut proxies: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    let mut proxies: Vec<(_, Vec<String>)> = Vec::new();
     for (named_by, url) in from_env.chain(of_accounts).chain(of_channels).filter(|(_, url)| !url.is_empty()) {
-        proxies.entry(address(&url)).or_default().push(named_by);
+        let address = address(&url);
+        match proxies.iter_mut().find(|(known, _)| *known == address) {
+            Some((_, names)) => names.push(named_by),
+            None => proxies.push((address, vec![named_by])),
+        }
     }
     proxies
 }
