@@ -1,12 +1,14 @@
 //! Builds and runs everything.
 //!
 //! [`App::builder`] registers the kinds of channels and loads the configuration; [`start`] opens the store, connects the
-//! stages and starts a [`units`] for each channel; [`lifecycle`] ends it all in order.
+//! stages and starts a [`units`] for each channel; [`lifecycle`] ends it all in order. [`doctor`] looks at everything.
 
 pub mod bots;
+pub mod doctor;
 mod duties;
 pub mod health;
 pub mod lifecycle;
+pub mod limits;
 pub mod notify;
 pub mod probe;
 pub mod rules;

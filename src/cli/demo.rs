@@ -11,14 +11,15 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::app::lifecycle::Signals;
-use crate::cli::Exit;
 use crate::cli::output::Output;
 use crate::cli::run::{init_logs, refuse};
+use crate::cli::{Exit, help};
 use crate::config::Sources;
 use crate::model::Secret;
 use crate::sandbox::{Sandbox, SandboxBot, SandboxOptions};
 
 #[derive(clap::Args)]
+#[command(after_help = help::DEMO)]
 pub(super) struct Args {
     /// Address to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::app::lifecycle::Signals;
 use crate::app::notify::{self, Notifier};
-use crate::app::{App, StartError, telemetry};
+use crate::app::{App, StartError, limits, telemetry};
 use crate::cli::output::Output;
 use crate::cli::{Exit, load};
 use crate::config::{Loaded, LogFormat};
@@ -22,6 +22,7 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     for warning in loaded.warnings.iter().filter(|warning| warning.key != "channels") {
         tracing::warn!("configuration: {warning}");
     }
+    limits::raise_open_files(&loaded.config);
     let signals = Signals::listen();
     let running = match app.start(&loaded).await {
         Ok(running) => running,

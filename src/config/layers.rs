@@ -20,6 +20,8 @@ use super::{
 pub const PREFIX: &str = "CAIGUNN_BRIDGE__";
 /// The environment variable that names the file.
 pub const FILE_VARIABLE: &str = "CAIGUNN_BRIDGE_CONFIG";
+/// Why a file that is not there cannot be read.
+const ABSENT: &str = "does not exist";
 const MAX_FILE: usize = 4 << 20;
 
 /// Where to look. [`Sources::of_process`] is the real thing; tests fill in their own.
@@ -76,7 +78,13 @@ pub(super) fn merge(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Result<Me
         match read(&path) {
             Ok(read) => text = read,
             Err(reason) => {
-                mistakes.push(Mistake::new(named_by, "", format!("{} {reason}", path.display())));
+                let hint = (reason == ABSENT).then(|| {
+                    format!(
+                        "`caigunn-bridge init --output {}` writes one, `caigunn-bridge demo` needs none",
+                        path.display()
+                    )
+                });
+                mistakes.push(Mistake::new(named_by, "", format!("{} {reason}", path.display())).hint(hint));
                 return Err(());
             }
         }
@@ -144,7 +152,7 @@ pub(super) fn read_at_most(path: &Path, limit: usize) -> Result<Vec<u8>, String>
         Ok(_) if bytes.len() > limit => Err(format!("is larger than {limit} bytes")),
         Ok(_) => Ok(bytes),
         Err(e) => Err(match e.kind() {
-            io::ErrorKind::NotFound => "does not exist".into(),
+            io::ErrorKind::NotFound => ABSENT.into(),
             io::ErrorKind::PermissionDenied => "may not be read by this user".into(),
             io::ErrorKind::IsADirectory => "is a folder".into(),
             kind => format!("cannot be read: {kind}"),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     layers::read_at_most,
-    mistake::Mistake,
+    mistake::{Mistake, OPEN_TO_ALL},
     origins::Origin,
     shape::{is_secret, map_value, other_forms, properties},
     validate::Validator,
@@ -96,11 +96,7 @@ impl Validator<'_> {
         match read {
             Ok(text) => {
                 if world_readable(Path::new(file)) {
-                    let warning = Mistake::at(
-                        self.origins,
-                        path,
-                        format!("names {file}, which everyone on this machine can read"),
-                    );
+                    let warning = Mistake::at(self.origins, path, format!("names {file}, which {OPEN_TO_ALL}"));
                     self.warnings.push(warning.hint(format!("chmod o-r {file}")));
                 }
                 text.into()
@@ -146,8 +142,7 @@ impl Validator<'_> {
         };
         let Some((path, _)) = self.secrets.iter().find(inline) else { return };
         if world_readable(file) {
-            let warning =
-                Mistake::at(self.origins, path, "is written out in a file that everyone on this machine can read");
+            let warning = Mistake::at(self.origins, path, format!("is written out in a file that {OPEN_TO_ALL}"));
             let name = path.last().map(String::as_str).unwrap_or_default();
             self.warnings.push(warning.hint(format!("chmod o-r {}, or use `{name}_file`", file.display())));
         }

@@ -78,9 +78,7 @@ async fn as_curl_does(line: &str) -> Value {
 #[tokio::test]
 async fn the_printed_lines_work() {
     let (daemon, lines) = started(&["demo", "--listen", "127.0.0.1:0"], "Ctrl-C");
-    let line = |what: &str| {
-        lines.iter().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{lines:?}"))
-    };
+    let line = |what: &str| lines.iter().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{lines:?}"));
     let page = client().get(line("Open").split_whitespace().last().unwrap()).send().await.unwrap();
     assert_eq!(page.status(), 200);
     assert!(page.text().await.unwrap().contains("<textarea"));

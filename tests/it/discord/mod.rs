@@ -15,7 +15,7 @@ mod long;
 mod mistakes;
 mod pings;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
-mod platform;
+pub(crate) mod platform;
 mod private;
 mod probe;
 mod rates;

@@ -17,7 +17,7 @@ mod isolation;
 mod long;
 mod mistakes;
 mod moves;
-mod platform;
+pub(crate) mod platform;
 mod polling;
 mod probe;
 mod rates;
