@@ -17,6 +17,8 @@ use crate::pipeline::bots::Bots;
 /// What could be opened, and why the rest could not.
 pub(crate) struct Opened {
     pub(crate) accounts: BTreeMap<String, Arc<Account>>,
+    /// Accounts that could not be opened.
+    pub(crate) unusable: BTreeMap<String, String>,
     pub(crate) bots: Arc<Bots>,
     pub(crate) broken: BTreeMap<String, String>,
 }
@@ -26,7 +28,7 @@ pub(crate) struct Opened {
 pub(crate) async fn open(config: &Config, store: &Arc<dyn Store>, gates: &Arc<Notify>) -> Opened {
     let mut accounts = BTreeMap::new();
     let mut broken = BTreeMap::new();
-    let mut unusable = HashMap::new();
+    let mut unusable = BTreeMap::new();
     for (name, section) in &config.accounts {
         match open_account(name, section, store).await {
             Ok(account) => {
@@ -51,7 +53,6 @@ pub(crate) async fn open(config: &Config, store: &Arc<dyn Store>, gates: &Arc<No
                 let bot = BotRuntime::new(
                     name.clone(),
                     client,
-                    Arc::clone(account),
                     rules::breaker(config),
                     Arc::clone(gates),
                 );
@@ -63,10 +64,10 @@ pub(crate) async fn open(config: &Config, store: &Arc<dyn Store>, gates: &Arc<No
             }
         }
     }
-    Opened { accounts, bots: Arc::new(Bots(bots)), broken }
+    Opened { accounts, unusable, bots: Arc::new(Bots::new(bots)), broken }
 }
 
-async fn open_account(
+pub(crate) async fn open_account(
     name: &str,
     section: &crate::config::Account,
     store: &Arc<dyn Store>,

@@ -13,6 +13,7 @@ use crate::contract::channel::{ChannelState, Finding};
 use crate::contract::inbox::WakeSender;
 use crate::contract::store::Store;
 use crate::model::Clock;
+use crate::model::texts::LiveTexts;
 use crate::pipeline::queue::Deliver;
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 
@@ -47,10 +48,11 @@ async fn probe_with(app: &App, loaded: &Loaded, store: &Arc<dyn Store>) -> Vec<F
     for (name, why) in &opened.broken {
         findings.push(Finding::wrong(format!("bot {name}: {why}"), "mend its section and its account's"));
     }
-    let mut bots: Vec<_> = opened.bots.0.values().collect();
+    let all = opened.bots.all();
+    let mut bots: Vec<_> = all.values().collect();
     bots.sort_by(|a, b| a.name.cmp(&b.name));
     for bot in bots {
-        findings.push(match bot.client.uids(Page { offset: 0, limit: 1 }, UidsFilter::default()).await {
+        findings.push(match bot.client().uids(Page { offset: 0, limit: 1 }, UidsFilter::default()).await {
             Ok(_) => Finding::ok(format!("bot {}: CaiGunn accepts its key and token", bot.name)),
             Err(error) => Finding::wrong(format!("bot {}: {error}", bot.name), hint(error.class)),
         });
@@ -65,7 +67,7 @@ async fn probe_with(app: &App, loaded: &Loaded, store: &Arc<dyn Store>) -> Vec<F
         deliver: &deliver,
         history: opened.bots.clone(),
         clock: &clock,
-        texts: Arc::new(rules::texts(config)),
+        texts: &LiveTexts::new(rules::texts(config)),
         stop: &stop,
     };
     for unit in app.units(&parts, loaded, &opened.broken) {

@@ -126,7 +126,11 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// Loads the configuration, or prints what is wrong with it.
 fn load(app: &App, file: Option<PathBuf>) -> Result<Loaded, Exit> {
-    app.load(&Sources::of_process(file)).map_err(|mistakes| {
+    load_from(app, &Sources::of_process(file))
+}
+
+fn load_from(app: &App, sources: &Sources) -> Result<Loaded, Exit> {
+    app.load(sources).map_err(|mistakes| {
         Output::error(&mistakes.to_string());
         Exit::Usage
     })

@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use crate::app::lifecycle::Signals;
-use crate::app::{App, StartError, telemetry};
+use crate::app::lifecycle::{Hangups, Signals};
+use crate::app::{App, StartError, reload, telemetry};
 use crate::cli::output::Output;
-use crate::cli::{Exit, load};
-use crate::config::{Loaded, LogFormat};
+use crate::cli::{Exit, load_from};
+use crate::config::{Loaded, LogFormat, Sources};
 
 pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
-    let loaded = match load(app, file) {
+    // First of all: unheard, a SIGHUP would end the process.
+    let hangups = Hangups::listen();
+    let sources = Sources::of_process(file);
+    let loaded = match load_from(app, &sources) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -27,6 +30,7 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     };
     tracing::info!(addr = %running.addr(), version = env!("CARGO_PKG_VERSION"), "listening");
     tokio::spawn(signals.stop(running.stop_token()));
+    tokio::spawn(reload::watch(running.reloader(), sources, hangups, running.stop_token()));
     if running.stopped().await { Exit::Ok } else { Exit::Failure }
 }
 

@@ -16,6 +16,7 @@ mod isolation;
 mod path;
 mod process;
 mod push;
+mod reload;
 mod sandbox;
 mod secrets;
 mod sqlite;
