@@ -50,12 +50,7 @@ pub(crate) async fn open(config: &Config, store: &Arc<dyn Store>, gates: &Arc<No
         match caigunn::Bot::new(Arc::clone(account), section.api_key.clone()) {
             Ok(client) => {
                 let name = BotName::new(name.as_str());
-                let bot = BotRuntime::new(
-                    name.clone(),
-                    client,
-                    rules::breaker(config),
-                    Arc::clone(gates),
-                );
+                let bot = BotRuntime::new(name.clone(), client, rules::breaker(config), Arc::clone(gates));
                 bots.insert(name, bot);
             }
             Err(error) => {

@@ -66,7 +66,14 @@ impl Vitals {
                 let state = bot.state();
                 let detail = if let BotState::Paused { why } = &state { why.clone() } else { String::new() };
                 let ok = state == BotState::Ready;
-                PartHealth { name: bot.name.to_string(), state: state.as_str(), detail, last_heard: None, ok, generation: None }
+                PartHealth {
+                    name: bot.name.to_string(),
+                    state: state.as_str(),
+                    detail,
+                    last_heard: None,
+                    ok,
+                    generation: None,
+                }
             })
             .chain(live.broken_bots.iter().map(|(name, why)| PartHealth {
                 name: name.clone(),

@@ -255,10 +255,7 @@ fn mount_or_refuse(units: &mut [Unit], config: &Config) -> Router {
 }
 
 /// The channels' routes, and which channels are not among them because another one has their prefix.
-pub(crate) fn mount<'a>(
-    units: impl Iterator<Item = &'a Unit>,
-    config: &Config,
-) -> (Router, Vec<(ChannelId, String)>) {
+pub(crate) fn mount<'a>(units: impl Iterator<Item = &'a Unit>, config: &Config) -> (Router, Vec<(ChannelId, String)>) {
     let mut taken: BTreeSet<&str> = BTreeSet::new();
     let (mut router, mut clashes) = (Router::new(), Vec::new());
     for unit in units {
@@ -296,8 +293,7 @@ pub(crate) async fn report_left_over(store: &dyn Store, config: &Config, broken:
     match store.channels_with_work().await {
         Ok(channels) => {
             for (channel, work) in channels {
-                let known =
-                    config.channels.contains_key(channel.as_str()) || broken.contains_key(channel.as_str());
+                let known = config.channels.contains_key(channel.as_str()) || broken.contains_key(channel.as_str());
                 if !known {
                     tracing::warn!(%channel, work, "the channel left the configuration; its work is kept and not done");
                 }

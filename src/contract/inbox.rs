@@ -49,7 +49,9 @@ pub enum Wake {
         contacts: Vec<Arc<Contact>>,
     },
     /// The channel was built anew, removed or brought back: what memory has of its turns is read again from the store.
-    Reconfigured { channel: ChannelId },
+    Reconfigured {
+        channel: ChannelId,
+    },
 }
 
 /// The dispatcher's mailbox. It is bounded: when it is full the turn stays in the store and the dispatcher is told to read

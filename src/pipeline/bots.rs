@@ -49,12 +49,7 @@ pub struct BotRuntime {
 }
 
 impl BotRuntime {
-    pub fn new(
-        name: BotName,
-        client: caigunn::Bot,
-        rules: BreakerRules,
-        changed: Arc<Notify>,
-    ) -> Arc<Self> {
+    pub fn new(name: BotName, client: caigunn::Bot, rules: BreakerRules, changed: Arc<Notify>) -> Arc<Self> {
         let (paused, _) = watch::channel(None);
         let (client, breaker) = (ArcSwap::from_pointee(client), Mutex::new(Breaker::new(rules)));
         Arc::new(Self { name, client, relinked: Notify::new(), rules, breaker, paused, changed })
@@ -126,10 +121,7 @@ impl BotRuntime {
                 } else if client.account().state() == AccountState::NoToken {
                     // The account has no token that could be rejected: without a pause its turns would run in circles.
                     let account = client.account().name();
-                    self.pause(
-                        client,
-                        format!("CaiGunn wants an access token; set `accounts.{account}.access_token`"),
-                    );
+                    self.pause(client, format!("CaiGunn wants an access token; set `accounts.{account}.access_token`"));
                 }
             }
             RetryClass::NotProcessed if error.retry_after.is_some() || error.status == Some(429) => {

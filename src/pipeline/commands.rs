@@ -28,10 +28,9 @@ pub(crate) async fn run(
     let lang = shared.lang(contact, entry);
     let say = |text: Text| Done { text: shared.text(lang, text), change: ContactChange::default() };
     match command {
-        Command::Help => Done {
-            text: commands::help(|lang, text| shared.text(lang, text), lang),
-            change: ContactChange::default(),
-        },
+        Command::Help => {
+            Done { text: commands::help(|lang, text| shared.text(lang, text), lang), change: ContactChange::default() }
+        }
         Command::Reset => {
             Done { change: ContactChange { reset: true, ..ContactChange::default() }, ..say(Text::ResetDone) }
         }
@@ -77,7 +76,7 @@ async fn history(shared: &Shared, entry: &ChannelEntry, contact: &Contact, lang:
         }
         Err(error) => {
             tracing::warn!(bot = %entry.bot, error, "the history cannot be read");
-            shared.text(lang, Text::HistoryUnavailable).to_owned()
+            shared.text(lang, Text::HistoryUnavailable)
         }
     };
     Done { text, change: ContactChange::default() }

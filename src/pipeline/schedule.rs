@@ -89,14 +89,14 @@ impl Schedule {
     }
 
     /// Forgets what waits for a channel, and answers it. Rare, so a look at all of them will do.
-    pub(crate) fn forget(&mut self, channel: &ChannelId) -> Vec<Box<Turn>> {
+    pub(crate) fn forget(&mut self, channel: &ChannelId) -> Vec<Turn> {
         let (mut forgotten, mut contacts) = (Vec::new(), HashSet::new());
         self.conversations.retain(|contact, conversation| {
             // A contact is of one channel.
             if conversation.waiting.front().is_none_or(|first| first.turn.channel != *channel) {
                 return true;
             }
-            forgotten.extend(conversation.waiting.drain(..).map(|waiting| waiting.turn));
+            forgotten.extend(conversation.waiting.drain(..).map(|waiting| *waiting.turn));
             contacts.insert(*contact);
             conversation.in_line = false;
             conversation.running.is_some()
@@ -329,5 +329,28 @@ mod tests {
         schedule.postpone(ContactId(1), 1, later);
         assert_eq!(drain(&mut schedule, now), [] as [i64; 0]);
         assert_eq!(drain(&mut schedule, later), [1]);
+    }
+
+    #[test]
+    fn what_is_forgotten_of_a_channel_waits_in_no_line_when_it_comes_again() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        let mut other = turn(4, 3, 0);
+        other.channel = "other".into();
+        for turn in [turn(1, 1, 0), turn(2, 1, 0), turn(3, 2, 60), other] {
+            schedule.add(turn, "old".into(), now);
+        }
+        let running = schedule.next(now, |_| true).unwrap();
+        let channel = running.channel.clone();
+        let forgotten: Vec<i64> = schedule.forget(&channel).iter().map(|turn| turn.seq).collect();
+        assert_eq!((forgotten.len(), schedule.waiting(), schedule.running()), (2, 1, 1), "{forgotten:?}");
+        schedule.put_back(running, "new".into(), now, now);
+        schedule.add(turn(2, 1, 0), "new".into(), now);
+        let of =
+            |schedule: &mut Schedule, bot: &str| schedule.next(now, |name| name.as_str() == bot).map(|turn| turn.seq);
+        assert_eq!(of(&mut schedule, "old"), Some(4), "the other channel's");
+        assert_eq!(of(&mut schedule, "old"), None);
+        assert_eq!(of(&mut schedule, "new"), Some(1));
+        schedule.ended(ContactId(1), now);
+        assert_eq!((of(&mut schedule, "new"), schedule.waiting()), (Some(2), 0));
     }
 }

@@ -98,7 +98,10 @@ impl Inner {
         let Plan { fresh, gone, routes, .. } = plan;
         let changed: Vec<ChannelId> = fresh.keys().chain(&gone).cloned().collect();
         let rates = |live: &Live, id: &ChannelId| {
-            live.units.get(id).and_then(|unit| unit.entry.as_ref()).map(|entry| entry.channel.capabilities().rates.clone())
+            live.units
+                .get(id)
+                .and_then(|unit| unit.entry.as_ref())
+                .map(|entry| entry.channel.capabilities().rates.clone())
         };
         let before: Vec<_> = changed.iter().map(|id| rates(live, id)).collect();
         let mut old: Vec<Unit> = gone.iter().filter_map(|id| live.units.remove(id)).collect();

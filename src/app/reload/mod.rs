@@ -101,7 +101,13 @@ impl Inner {
             return Reloaded::Stopping;
         }
         let planned = match loaded {
-            Ok(loaded) => self.plan(live, loaded).await,
+            Ok(loaded) => {
+                // They were said at the start, and are said again to whoever asks for a reload.
+                for warning in loaded.warnings.iter().filter(|_| what == Reread::Everything) {
+                    tracing::warn!("configuration: {warning}");
+                }
+                self.plan(live, loaded).await
+            }
             Err(mistakes) => Err(mistakes.0),
         };
         let plan = match planned {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::lifecycle::Hangups;
-use crate::app::reload::{Reloader, Reread};
+use crate::app::reload::{Reloaded, Reloader, Reread};
 use crate::config::{FileDigest, Sources, digest_of};
 
 /// How often the files of secrets are looked at. A change counts once it was seen twice: a file that is just being written is
@@ -38,7 +38,9 @@ pub async fn watch(reloader: Reloader, sources: Sources, mut hangups: Hangups, s
                 };
                 if looks.is_due(&known, now) {
                     tracing::info!("a file of a secret has changed: reloading secrets");
-                    reloader.reload(&sources, Reread::Secrets).await;
+                    let reloaded = reloader.reload(&sources, Reread::Secrets).await;
+                    let unread = known.keys().any(|name| digest_of(name).is_none());
+                    looks.ended(matches!(reloaded, Reloaded::Refused(_)), unread);
                 }
             }
         }
@@ -60,6 +62,13 @@ struct Looks {
 }
 
 impl Looks {
+    /// How the reload ended that was due. One that was refused while a file was away is worth another try when it is back.
+    fn ended(&mut self, refused: bool, unread: bool) {
+        if !refused || unread {
+            self.tried = None;
+        }
+    }
+
     /// Whether to reload now.
     fn is_due(&mut self, known: &Digests, now: Digests) -> bool {
         if now == *known {
@@ -94,11 +103,22 @@ mod tests {
         assert!(!looks.is_due(&known, digests(Some(2))), "it may still be written");
         assert!(!looks.is_due(&known, digests(Some(3))), "it was");
         assert!(looks.is_due(&known, digests(Some(3))));
+        looks.ended(true, false);
         assert!(!looks.is_due(&known, digests(Some(3))), "it was refused: once is enough");
         assert!(!looks.is_due(&known, digests(Some(4))));
         assert!(looks.is_due(&known, digests(Some(4))));
+        looks.ended(true, false);
         assert!(looks.is_due(&known, digests(Some(1))), "back again: the refusal is over");
+        looks.ended(false, false);
         assert!(!looks.is_due(&known, digests(Some(1))));
+        assert!(!looks.is_due(&known, digests(Some(5))));
+        assert!(looks.is_due(&known, digests(Some(5))));
+        looks.ended(true, true);
+        assert!(!looks.is_due(&known, digests(Some(5))));
+        assert!(looks.is_due(&known, digests(Some(5))), "it was refused because the file was away");
+        looks.ended(false, false);
+        let known = digests(Some(5));
+        assert!(!looks.is_due(&known, digests(Some(5))), "it is in force");
     }
 
     #[test]

@@ -124,7 +124,10 @@ async fn reloads_amid_traffic_lose_and_double_nothing() {
     for n in 0..15 {
         let asked = bridge.asks().len();
         until("they talk", async || bridge.asks().len() > asked + 5).await;
-        assert_eq!(bridge.reloads(&[("CHANNELS__WEB__MAX_IMAGES", &(n + 1).to_string())]).await, ["channel web restarted"]);
+        assert_eq!(
+            bridge.reloads(&[("CHANNELS__WEB__MAX_IMAGES", &(n + 1).to_string())]).await,
+            ["channel web restarted"]
+        );
     }
     stop.store(true, Ordering::Relaxed);
     let mut said = 0;

@@ -51,7 +51,10 @@ async fn keys_and_tokens_change_under_load_and_nothing_is_lost() {
     let answered = async |bridge: &Bridge| bridge.asks().iter().filter(|ask| ask.processed).count();
     until("they talk", async || answered(&bridge).await > 20).await;
     bridge.sandbox.revoke_key("old");
-    assert_eq!(bridge.reloads(&[("BOTS__MAIN__API_KEY", "another-sandbox-key")]).await, ["bot main has another key or account"]);
+    assert_eq!(
+        bridge.reloads(&[("BOTS__MAIN__API_KEY", "another-sandbox-key")]).await,
+        ["bot main has another key or account"]
+    );
     let before = answered(&bridge).await;
     until("they go on", async || answered(&bridge).await > before + 20).await;
     bridge.sandbox.refuse_refresh(true);
@@ -98,7 +101,10 @@ async fn accounts_and_bots_are_added_moved_and_removed() {
         ["account main reached another way", "bot main has another key or account"]
     );
     bridge.say("ann", "there").await;
-    assert_eq!((bridge.asked("there").0, elsewhere.log().iter().filter(|call| call.call == Call::Talk).count()), (0, 1));
+    assert_eq!(
+        (bridge.asked("there").0, elsewhere.log().iter().filter(|call| call.call == Call::Talk).count()),
+        (0, 1)
+    );
 
     let home = bridge.sandbox.base_url();
     let changes = bridge
@@ -124,8 +130,9 @@ async fn accounts_and_bots_are_added_moved_and_removed() {
 async fn texts_and_who_is_let_in_take_effect_at_once() {
     let mut bridge = Bridge::new().await;
     bridge.sandbox.push_fault(caigunn_bridge::sandbox::Fault::status(422));
-    let changes =
-        bridge.reloads(&[("TEXTS__EN__RESET_DONE", "Tabula rasa."), ("CHANNELS__WEB__ACCESS__DENY_USERS", "eve")]).await;
+    let changes = bridge
+        .reloads(&[("TEXTS__EN__RESET_DONE", "Tabula rasa."), ("CHANNELS__WEB__ACCESS__DENY_USERS", "eve")])
+        .await;
     assert_eq!(changes, ["the texts are others", "access of channel web replaced"]);
     let reset = bridge.client.post(bridge.url("/v1/conversations/ann/reset")).bearer_auth(KEY).send().await.unwrap();
     assert_eq!(reset.json::<serde_json::Value>().await.unwrap()["text"], "Tabula rasa.");

@@ -5,8 +5,8 @@ mod keys;
 mod process;
 mod refusals;
 
-use caigunn_bridge::sandbox::{SandboxBot, SandboxOptions};
 use caigunn_bridge::model::Secret;
+use caigunn_bridge::sandbox::{SandboxBot, SandboxOptions};
 use serde_json::Value;
 
 /// A channel on the readiness page.

@@ -63,7 +63,14 @@ async fn a_hangup_at_the_start_or_in_the_end_does_no_harm() {
     assert_eq!(say(&place, addr, "hi").await["state"], "answered");
     until("it was heard", async || ready(&place, addr).await["reload"]["ok"] == true).await;
     place.sandbox.push_fault(Scripted::from(Fault::Hang).times(0));
-    let waiting = tokio::spawn(place.client.post(format!("http://{addr}/v1/messages")).bearer_auth(KEY).json(&json!({ "user": "bea", "text": "x" })).send());
+    let waiting = tokio::spawn(
+        place
+            .client
+            .post(format!("http://{addr}/v1/messages"))
+            .bearer_auth(KEY)
+            .json(&json!({ "user": "bea", "text": "x" }))
+            .send(),
+    );
     until("it is asked", async || place.sandbox.in_flight() == 1).await;
     daemon.signal("TERM");
     for _ in 0..5 {
@@ -86,7 +93,11 @@ fn swap(place: &Place, version: &str, key: &str) {
 
 fn with_file(place: Place) -> Place {
     let file = place.folder().join("current/key").display().to_string();
-    place.unset("BOTS__MAIN__API_KEY").set("BOTS__MAIN__API_KEY_FILE", &file).set("PIPELINE__RETRY__MIN", "10m").set("PIPELINE__RETRY__MAX", "1h")
+    place
+        .unset("BOTS__MAIN__API_KEY")
+        .set("BOTS__MAIN__API_KEY_FILE", &file)
+        .set("PIPELINE__RETRY__MIN", "10m")
+        .set("PIPELINE__RETRY__MAX", "1h")
 }
 
 #[tokio::test]
@@ -94,7 +105,14 @@ async fn a_key_in_a_file_is_taken_when_it_changes() {
     let place = with_file(Place::new(super::two_bots()).await);
     swap(&place, "v1", "PLANTED-wrong-key");
     let (daemon, addr) = place.start().await;
-    let waiting = tokio::spawn(place.client.post(format!("http://{addr}/v1/messages")).bearer_auth(KEY).json(&json!({ "user": "bea", "text": "x" })).send());
+    let waiting = tokio::spawn(
+        place
+            .client
+            .post(format!("http://{addr}/v1/messages"))
+            .bearer_auth(KEY)
+            .json(&json!({ "user": "bea", "text": "x" }))
+            .send(),
+    );
     until("the bot is paused", async || ready(&place, addr).await["bots"][0]["state"] == "paused").await;
     swap(&place, "v2", "sandbox-key\n");
     // The pause alone would last for minutes.

@@ -62,8 +62,8 @@ async fn what_cannot_be_built_is_refused_before_anything_is_touched() {
     for (changes, what) in [
         (second.as_slice(), "channels.web another channel is mounted at /"),
         (&[("CHANNELS__WEB__KEYS__DESK__KEY", "short")], "is shorter than 16 characters"),
-        (&[("ACCOUNTS__MAIN__ACCESS_TOKEN", "not\u{7f}printable")], "access token"),
-        (&[("BOTS__MAIN__API_KEY", "not\u{7f}printable")], "API key"),
+        (&[("ACCOUNTS__MAIN__ACCESS_TOKEN", "not\u{7f}printable")], "accounts.main.access_token"),
+        (&[("BOTS__MAIN__API_KEY", "not\u{7f}printable")], "bots.main.api_key"),
         (&[("ACCOUNTS__MAIN__PROXY", "ftp://nowhere")], "accounts.main.proxy"),
         (&[("CHANNELS__", "")], "no channel is configured"),
         (&[("BOTS__MAIN__ACCOUNT", "nobody")], "bots.main.account"),
@@ -74,7 +74,11 @@ async fn what_cannot_be_built_is_refused_before_anything_is_touched() {
         let mistakes = refused(bridge.reload(&all).await);
         assert!(mistakes.iter().any(|mistake| mistake.contains(what)), "{what}: {mistakes:?}");
         let page = bridge.ready().await;
-        assert_eq!((&page["reload"]["ok"], page["channels"].as_array().unwrap().len()), (&Value::Bool(false), 1), "{page}");
+        assert_eq!(
+            (&page["reload"]["ok"], page["channels"].as_array().unwrap().len()),
+            (&Value::Bool(false), 1),
+            "{page}"
+        );
         bridge.put_back(before);
     }
     assert!(matches!(bridge.reload(&[]).await, Reloaded::Unchanged));
@@ -143,6 +147,8 @@ async fn what_needs_a_restart_is_said_and_the_rest_takes_effect() {
         assert_eq!(bridge.sandbox.history("main", "web-shop-ann").len() % 3, 0);
         assert!(matches!(bridge.reload(&[]).await, Reloaded::Unchanged), "said again");
     }
-    bridge.reload(&[("SERVER__LISTEN", "127.0.0.1:0"), ("PIPELINE__USER_RATE", "0"), ("IDENTITY__UID_HASH_KEY", "")]).await;
+    bridge
+        .reload(&[("SERVER__LISTEN", "127.0.0.1:0"), ("PIPELINE__USER_RATE", "0"), ("IDENTITY__UID_HASH_KEY", "")])
+        .await;
     assert_eq!(bridge.ready().await["warnings"], Value::Null);
 }

@@ -43,7 +43,8 @@ async fn another_token_sends_what_waited_for_it() {
     until("it is asked", async || world.bridge.sandbox.in_flight() == 1).await;
     world.platform.set_token(NEW);
     world.is("bad_credentials").await;
-    until("the send was refused more than once", async || world.platform.attempts("sendMessage").len() > 2).await;
+    let refused = [("result", "retry")];
+    until("the send is refused more than once", async || world.counted("bridge_sends_total", &refused).await > 1).await;
     assert_ne!(TOKEN, NEW);
     let changes = world.bridge.reloads(&[("CHANNELS__TG_ROTATE__TOKEN", NEW)]).await;
     assert_eq!(changes, ["channel tg_rotate restarted"]);
