@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::reload::Reread;
 use crate::app::rules;
 use crate::app::units::{Parts, Unit};
 use crate::caigunn::Account;
@@ -21,6 +20,15 @@ use crate::model::{BotName, ChannelId, Clock};
 use crate::pipeline::BotRuntime;
 use crate::pipeline::bots::Bots;
 use crate::pipeline::queue::Deliver;
+
+/// What a reload reads anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reread {
+    /// The configuration's file and the files of secrets.
+    Everything,
+    /// The files of secrets alone; the configuration's file, which somebody may be editing, is taken as it was last read.
+    Secrets,
+}
 
 /// What stays as it is for as long as the process runs.
 pub(crate) struct Ground {
@@ -101,5 +109,20 @@ impl LiveAccount {
     /// It is not kept fresh any more; calls under way go on.
     pub(crate) fn let_go(self) {
         self.stop.cancel();
+    }
+}
+
+/// Names the work of channels that left the configuration: it is kept, and not sent.
+pub(crate) async fn report_left_over(store: &dyn Store, config: &Config, broken: &BTreeMap<String, Mistakes>) {
+    match store.channels_with_work().await {
+        Ok(channels) => {
+            for (channel, work) in channels {
+                let known = config.channels.contains_key(channel.as_str()) || broken.contains_key(channel.as_str());
+                if !known {
+                    tracing::warn!(%channel, work, "the channel left the configuration; its work is kept and not done");
+                }
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the store cannot say which channels have work"),
     }
 }

@@ -10,6 +10,7 @@ pub mod lifecycle;
 mod live;
 pub mod probe;
 pub mod reload;
+mod routes;
 pub mod rules;
 pub mod start;
 pub mod telemetry;

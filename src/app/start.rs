@@ -5,9 +5,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
@@ -16,12 +13,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::health::{LiveParts, Vitals};
 use crate::app::lifecycle::ProcessLease;
-use crate::app::live::{Ground, Live, LiveAccount};
+use crate::app::live::{Ground, Live, LiveAccount, report_left_over};
 use crate::app::reload::Reloader;
+use crate::app::routes::{mount_or_refuse, server_routes};
 use crate::app::units::{Parts, Unit, summary};
 use crate::app::{App, bots, rules, telemetry};
-use crate::config::{Channel, Config, Loaded, Mistakes};
-use crate::contract::channel::Routes;
+use crate::config::{Channel, Config, Loaded};
 use crate::contract::inbox::WakeSender;
 use crate::contract::store::{Store, StoreError};
 use crate::http::{self, Mounted};
@@ -33,7 +30,6 @@ use crate::pipeline::queue::Deliver;
 use crate::pipeline::shared::{Beat, Channels};
 use crate::pipeline::{Shared, sweep};
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
-use crate::web::{self, HealthSource};
 
 /// Contacts kept in memory.
 const CACHED_CONTACTS: u64 = 10_000;
@@ -243,64 +239,6 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn decoders() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Mounts the channels' routes. Two channels under one prefix would hide each other: the later one does not run.
-fn mount_or_refuse(units: &mut [Unit], config: &Config) -> Router {
-    let (router, clashes) = mount(units.iter(), config);
-    for (id, why) in clashes {
-        units.iter_mut().filter(|unit| unit.id == id).for_each(|unit| unit.refuse(why.clone()));
-    }
-    router
-}
-
-/// The channels' routes, and which channels are not among them because another one has their prefix.
-pub(crate) fn mount<'a>(units: impl Iterator<Item = &'a Unit>, config: &Config) -> (Router, Vec<(ChannelId, String)>) {
-    let mut taken: BTreeSet<&str> = BTreeSet::new();
-    let (mut router, mut clashes) = (Router::new(), Vec::new());
-    for unit in units {
-        let Some(Routes { prefix, router: theirs }) = &unit.routes else { continue };
-        if !taken.insert(prefix) {
-            let prefix = if prefix.is_empty() { "/" } else { prefix };
-            let why = format!("another channel is mounted at {prefix}; give this one a `path` of its own");
-            clashes.push((unit.id.clone(), why));
-            continue;
-        }
-        router = if prefix.is_empty() { router.merge(theirs.clone()) } else { router.nest(prefix, theirs.clone()) };
-    }
-    let max_body = usize::try_from(config.server.max_body.get()).unwrap_or(usize::MAX);
-    (router.layer(DefaultBodyLimit::max(max_body)), clashes)
-}
-
-pub(crate) fn server_routes(
-    config: &Config,
-    channels: Router,
-    vitals: &Arc<Vitals>,
-    metrics: &PrometheusHandle,
-) -> Router {
-    let mut router = channels;
-    if config.server.health {
-        router = router.merge(web::health::routes(Arc::clone(vitals) as Arc<dyn HealthSource>));
-    }
-    if config.server.metrics {
-        router = router.merge(web::metrics::routes(metrics.clone()));
-    }
-    http::problem::with_fallbacks(router)
-}
-
-/// Names the work of channels that left the configuration: it is kept, and not sent.
-pub(crate) async fn report_left_over(store: &dyn Store, config: &Config, broken: &BTreeMap<String, Mistakes>) {
-    match store.channels_with_work().await {
-        Ok(channels) => {
-            for (channel, work) in channels {
-                let known = config.channels.contains_key(channel.as_str()) || broken.contains_key(channel.as_str());
-                if !known {
-                    tracing::warn!(%channel, work, "the channel left the configuration; its work is kept and not done");
-                }
-            }
-        }
-        Err(error) => tracing::warn!(%error, "the store cannot say which channels have work"),
-    }
 }
 
 async fn report_vitals(vitals: Arc<Vitals>, stop: CancellationToken) {

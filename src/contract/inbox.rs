@@ -430,7 +430,7 @@ impl InboxWriter {
 mod tests {
     use std::time::Duration;
 
-    use super::{Wake, WakeSender};
+    use super::{KEPT, Wake, WakeSender};
     use crate::model::ContactId;
 
     #[test]
@@ -441,8 +441,13 @@ mod tests {
         }
         sender.wake(Wake::Left { channel: "page".into(), target: "chat".into() });
         assert!(receiver.take_missed() && !receiver.take_missed());
+        for _ in 0..KEPT {
+            sender.wake(Wake::Left { channel: "page".into(), target: "chat".into() });
+        }
+        sender.reconfigured("page".into());
         let kept = receiver.take_kept();
-        assert!(matches!(kept[..], [Wake::Left { .. }]), "{kept:?}");
+        assert!(matches!(kept[..], [Wake::Left { .. }, .., Wake::Reconfigured { .. }]), "{kept:?}");
+        assert_eq!(kept.len(), KEPT + 1, "a channel that changed is never passed over");
         assert!(receiver.take_kept().is_empty());
         assert!(matches!(receiver.receiver.try_recv(), Ok(Wake::Changed { seq: 1, .. })));
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::app::health::LiveParts;
-use crate::app::live::{Live, LiveAccount};
+use crate::app::live::{Live, LiveAccount, report_left_over};
 use crate::app::reload::Inner;
 use crate::app::reload::plan::Plan;
-use crate::app::start::{report_left_over, server_routes};
+use crate::app::routes::server_routes;
 use crate::app::units::Unit;
 use crate::model::ChannelId;
 use crate::pipeline::shared::Channels;

@@ -8,6 +8,8 @@ mod plan;
 mod refusal;
 mod watch;
 
+pub use watch::watch;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,20 +19,12 @@ use tokio::sync::Mutex;
 
 use crate::app::App;
 use crate::app::health::Vitals;
+pub use crate::app::live::Reread;
 use crate::app::live::{Ground, Live};
 use crate::config::{FileDigest, Loaded, Mistake, Mistakes, Sources};
 use crate::http::Mounted;
 use crate::pipeline::Shared;
 use crate::web::ReloadHealth;
-
-/// What a reload reads anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reread {
-    /// The configuration's file and the files of secrets.
-    Everything,
-    /// The files of secrets alone; the configuration's file, which somebody may be editing, is taken as it was last read.
-    Secrets,
-}
 
 /// How a reload ended.
 #[derive(Debug)]
@@ -157,5 +151,3 @@ impl Inner {
 fn count(result: &'static str) {
     metrics::counter!("bridge_reloads_total", "result" => result).increment(1);
 }
-
-pub use watch::watch;
