@@ -16,6 +16,7 @@ use crate::config::Loaded;
 use crate::contract::channel::{ChannelState, Finding};
 use crate::contract::inbox::WakeSender;
 use crate::contract::store::Store;
+use crate::model::texts::LiveTexts;
 use crate::model::{Clock, Secret};
 use crate::pipeline::queue::Deliver;
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
@@ -123,10 +124,11 @@ async fn of_bots(opened: &Opened) -> Vec<Look> {
         let finding = Finding::wrong(why, "mend its section and its account's");
         looks.push(Look::found(Leg::Bot, name, finding));
     }
-    let mut bots: Vec<_> = opened.bots.0.values().collect();
+    let all = opened.bots.all();
+    let mut bots: Vec<_> = all.values().collect();
     bots.sort_by(|a, b| a.name.cmp(&b.name));
     for bot in bots {
-        let finding = match bot.client.uids(Page { offset: 0, limit: 1 }, UidsFilter::default()).await {
+        let finding = match bot.client().uids(Page { offset: 0, limit: 1 }, UidsFilter::default()).await {
             Ok(_) => Finding::ok("CaiGunn accepts its key and token"),
             Err(error) => Finding::wrong(error.to_string(), hint(error.class)),
         };
@@ -147,7 +149,7 @@ fn units(app: &App, loaded: &Loaded, store: &Arc<dyn Store>, opened: &Opened) ->
         deliver: &deliver,
         history: opened.bots.clone(),
         clock: &clock,
-        texts: Arc::new(rules::texts(&loaded.config)),
+        texts: &LiveTexts::new(rules::texts(&loaded.config)),
         stop: &stop,
     };
     app.units(&parts, loaded, &opened.broken)

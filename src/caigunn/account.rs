@@ -133,6 +133,14 @@ impl Account {
         }
     }
 
+    /// Whether a token can be configured.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when it cannot stand in a header.
+    pub fn check_token(token: &Secret) -> Result<(), Error> {
+        secret_header("account", "access token", token).map(drop)
+    }
+
     /// The URL of a call, given its path under `/api/external/`.
     pub(super) fn endpoint(&self, path: &str) -> Url {
         join(&self.inner.base, path)

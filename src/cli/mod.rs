@@ -142,9 +142,13 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// Loads the configuration, or prints what is wrong with it.
 fn load(app: &App, file: Option<PathBuf>) -> Result<Loaded, Exit> {
-    let sources = Sources::of_process(file);
-    let loaded = load_from(app, &sources)?;
-    match missing(&loaded, &sources) {
+    load_sources(app, &Sources::of_process(file))
+}
+
+/// The same, where the sources are needed again.
+fn load_sources(app: &App, sources: &Sources) -> Result<Loaded, Exit> {
+    let loaded = load_from(app, sources)?;
+    match missing(&loaded, sources) {
         Some(text) => {
             Output::error(&text);
             Err(Exit::Usage)

@@ -21,6 +21,7 @@ mod probe;
 mod rates;
 mod refusals;
 mod registration;
+mod reload;
 mod render;
 mod replies;
 mod secrets;

@@ -22,6 +22,7 @@ mod polling;
 mod probe;
 mod rates;
 mod refusals;
+mod reload;
 mod render;
 mod secrets;
 mod setting;
