@@ -159,7 +159,7 @@ pub(crate) fn say(channel: &dyn Channel, to: &Target, action: OutboundAction) ->
     let delivery = channel.capabilities().delivery;
     let calls = match delivery {
         Delivery::Pull => Vec::new(),
-        Delivery::Push => channel.render(&action, to),
+        Delivery::Push | Delivery::Both => channel.render(&action, to),
     };
     Said { action, delivery, calls }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::channels::http::callback;
 use crate::config::{HumanDuration, Mistake, RawSection};
 use crate::contract::Parsed;
+use crate::http::address::Network;
 use crate::model::Secret;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -97,6 +99,7 @@ pub struct Callback {
     #[schemars(extend("examples" = ["whsec_REPLACE-ME"]))]
     pub secret: Secret,
     /// The secret before this one: while it is set, requests carry both signatures.
+    #[schemars(extend("examples" = ["whsec_REPLACE-ME"]))]
     pub previous_secret: Option<Secret>,
     /// How long the receiver may take.
     #[serde(default = "default_callback_timeout")]
@@ -171,8 +174,41 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
             mistakes.push(section.mistake(&format!("keys.{name}.key"), "is the same as another key's"));
         }
     }
+    for (name, key) in &config.keys {
+        if let Some(callback) = &key.callback {
+            mistakes.extend(callback_mistakes(section, &format!("keys.{name}.callback"), callback));
+        }
+    }
+    for (n, network) in config.image_networks.iter().enumerate() {
+        if network.parse::<Network>().is_err() {
+            let hint = "such as 10.20.0.0/16, 10.20.30.40 or fd00:1234::/32".to_owned();
+            mistakes.push(section.mistake(&format!("image_networks.[{n}]"), "is no network").hint(hint));
+        }
+    }
     if *config.wait > *config.max_wait {
         mistakes.push(section.mistake("wait", "is longer than `max_wait`"));
     }
     if mistakes.is_empty() { Ok(Box::new(config)) } else { Err(mistakes) }
+}
+
+/// No reason or hint repeats a value: URLs of callbacks may hold tokens.
+fn callback_mistakes(section: &RawSection, at: &str, callback: &Callback) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    if callback::address(&callback.url).is_none() {
+        let hint = "http or https, without a user name and a password: https://shop.example/bridge".to_owned();
+        mistakes.push(section.mistake(&format!("{at}.url"), "is no address to post to").hint(hint));
+    }
+    let previous = callback.previous_secret.as_ref().map(|secret| ("previous_secret", secret));
+    for (field, secret) in [("secret", &callback.secret)].into_iter().chain(previous) {
+        let reason = if secret.expose().contains(PLACEHOLDER) {
+            "is still the example's, which everybody knows"
+        } else if callback::sign::key(secret).is_none() {
+            "is no secret of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64"
+        } else {
+            continue;
+        };
+        let hint = "make one with `echo whsec_$(openssl rand -base64 32)`".to_owned();
+        mistakes.push(section.mistake(&format!("{at}.{field}"), reason).hint(hint));
+    }
+    mistakes
 }

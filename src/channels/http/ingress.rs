@@ -12,9 +12,8 @@ use governor::clock::{Clock as _, DefaultClock};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use crate::channels::http::normalize::{self, Bounds};
-use crate::channels::http::render;
-use crate::channels::http::{HttpChannel, body, ids};
+use crate::channels::http::normalize::{self, Bounds, Source};
+use crate::channels::http::{HttpChannel, body, ids, outbound, render};
 use crate::contract::channel::{ChannelState, Routes};
 use crate::contract::inbox::Receipt;
 use crate::contract::store::StoreError;
@@ -43,6 +42,7 @@ pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
         .route("/v1/messages/{id}", get(get_message))
         .route("/v1/conversations/{user}/reset", post(reset))
         .route("/v1/conversations/{user}/history", get(history))
+        .route("/v1/outbound", post(outbound::post))
         .with_state(channel);
     Routes { prefix, router }
 }
@@ -55,6 +55,7 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     let room = channel.bodies.room_for(request.headers()).await?;
     let message = body::read(request, max_images).await?;
     message.check(&Bounds { max_text: channel.config.max_text as usize, max_images })?;
+    channel.pictures.check(&message)?;
 
     let inbox = &channel.context.inbox;
     let sender = message.sender(&key);
@@ -75,7 +76,10 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     }
     let mut stored = Vec::with_capacity(message.images.len());
     for image in &message.images {
-        stored.push(channel.context.store.put_media(image.bytes.clone()).await.map_err(store_problem)?);
+        stored.push(match &image.source {
+            Source::Bytes(bytes) => Some(channel.context.store.put_media(bytes.clone()).await.map_err(store_problem)?),
+            Source::Url(_) => None,
+        });
     }
     let incoming = normalize::message(message, sender, &contact, event_key, stored, fingerprint.clone());
     // The pictures are in the store: waiting for the answer must not keep other bodies out.
@@ -166,7 +170,7 @@ fn check_names(user: &str, conversation: Option<&str>) -> Result<(), Problem> {
 
 impl HttpChannel {
     /// Whose request it is, if it may be made now.
-    fn admit(&self, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
         let key = self.keys.authenticate(headers)?;
         if let Some(limiter) = self.limiters.get(&key)
             && let Err(until) = limiter.check()
@@ -308,7 +312,7 @@ fn not_let_in() -> Problem {
     Problem::new(error::NOT_ALLOWED).detail("This user or conversation is not let in.")
 }
 
-fn store_problem(error: StoreError) -> Problem {
+pub(super) fn store_problem(error: StoreError) -> Problem {
     tracing::error!(%error, "a request failed at the store");
     match error {
         StoreError::MediaFull { .. } | StoreError::Unavailable(_) => Problem::unavailable(Duration::from_secs(5)),
@@ -316,7 +320,7 @@ fn store_problem(error: StoreError) -> Problem {
     }
 }
 
-fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response {
+pub(super) fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -2,13 +2,17 @@
 //!
 //! [`config`] the keys of the section · [`ids`] how callers, people and requests are named · [`ingress`] the routes ·
 //! [`body`] from JSON or multipart to a request · [`normalize`] from a request to an event · [`render`] from a turn to the
-//! answer's JSON · [`send`] what a pulled channel has to send (nothing).
+//! answer's JSON · [`send`] what goes out by itself: `callback`s, where an API key has one · `outbound` what is said first ·
+//! `pictures` by URL.
 
 pub mod body;
+mod callback;
 pub mod config;
 pub mod ids;
 pub mod ingress;
 pub mod normalize;
+mod outbound;
+mod pictures;
 pub mod render;
 pub mod send;
 
@@ -19,7 +23,9 @@ use std::sync::Arc;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::channels::http::body::Bodies;
+use crate::channels::http::callback::Callbacks;
 use crate::channels::http::config::HttpConfig;
+use crate::channels::http::pictures::Pictures;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
 use crate::http::BearerKeys;
@@ -35,7 +41,7 @@ pub fn registration() -> Registration {
         default_uid_template: "{channel}-{tenant}-{user}",
         parse: config::parse,
         listens_as: |_| None,
-        capabilities: |_| send::capabilities(),
+        capabilities: send::capabilities,
         build,
     }
 }
@@ -48,6 +54,8 @@ pub struct HttpChannel {
     limiters: HashMap<Arc<str>, DefaultDirectRateLimiter>,
     /// What the bodies that are being read may take together.
     bodies: Bodies,
+    callbacks: Callbacks,
+    pictures: Pictures,
     context: ChannelContext,
 }
 
@@ -62,5 +70,7 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
             Some((Arc::from(name.as_str()), RateLimiter::direct(Quota::per_minute(per_minute))))
         })
         .collect();
-    Ok(Arc::new(HttpChannel { config, keys, limiters, bodies: Bodies::default(), context }))
+    let callbacks = Callbacks::new(&config, context.id.as_str())?;
+    let pictures = Pictures::new(&config)?;
+    Ok(Arc::new(HttpChannel { config, keys, limiters, bodies: Bodies::default(), callbacks, pictures, context }))
 }
