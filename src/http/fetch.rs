@@ -66,13 +66,14 @@ impl Refused {
 pub struct Guarded {
     allowed: Arc<[Network]>,
     resolver: Arc<dyn Resolve>,
+    patience: Duration,
     /// Made when it is first needed.
     client: OnceLock<Client>,
 }
 
 impl Guarded {
     pub fn new(allowed: Vec<Network>, resolver: Arc<dyn Resolve>) -> Self {
-        Self { allowed: allowed.into(), resolver, client: OnceLock::new() }
+        Self { allowed: allowed.into(), resolver, patience: WHOLE, client: OnceLock::new() }
     }
 
     /// Reads a URL, and refuses what is wrong with it without any look-up.
@@ -105,7 +106,7 @@ impl Guarded {
     pub async fn fetch(&self, url: &str, max_bytes: u64) -> Result<Bytes, Refused> {
         let url = self.check(url)?;
         let reading = async { read(self.follow(url).await?, max_bytes).await };
-        tokio::time::timeout(WHOLE, reading).await.unwrap_or(Err(Refused::Late))
+        tokio::time::timeout(self.patience, reading).await.unwrap_or(Err(Refused::Late))
     }
 
     async fn follow(&self, mut url: Url) -> Result<Response, Refused> {
@@ -143,7 +144,6 @@ impl Guarded {
         let made = Client::builder()
             .user_agent(concat!("caigunn-bridge/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
-            .timeout(WHOLE)
             // Every hop is resolved and checked anew.
             .pool_max_idle_per_host(0)
             .http1_only()

@@ -305,3 +305,19 @@ async fn what_is_too_large_or_breaks_off_is_not_kept() {
     let may_pass = async |path: &str| fetch(path).await.unwrap_err().may_pass();
     assert!(may_pass("/cut").await && may_pass("/busy").await && !may_pass("/none").await);
 }
+
+#[tokio::test]
+async fn what_dribbles_is_late() {
+    let listener = TcpListener::bind((OUT, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let guarded = Guarded { patience: Duration::from_millis(300), ..guarded(Scripted::default()) };
+    let fetched = guarded.fetch(&format!("http://127.0.0.2:{port}/"), 1_000_000).await;
+    assert_eq!(fetched, Err(Refused::Late));
+}

@@ -1,12 +1,17 @@
 //! `docs/http-api.md`, point by point, against a running bridge.
 
 mod access;
+mod callbacks;
 mod clients;
 mod conversations;
 mod errors;
 mod forms;
 mod idempotency;
+mod image_urls;
 mod limits;
+mod outbound;
+mod receiver;
+mod section;
 mod waiting;
 
 use reqwest::RequestBuilder;
