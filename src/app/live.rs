@@ -13,6 +13,7 @@ use crate::app::rules;
 use crate::app::units::{Parts, Unit};
 use crate::caigunn::Account;
 use crate::config::{self, Config, FileDigest, FileText, Mistakes};
+use crate::contract::channel::Speak;
 use crate::contract::inbox::WakeSender;
 use crate::contract::store::Store;
 use crate::model::texts::LiveTexts;
@@ -36,6 +37,7 @@ pub(crate) struct Ground {
     pub(crate) wake: WakeSender,
     pub(crate) deliver: Deliver,
     pub(crate) bots: Arc<Bots>,
+    pub(crate) speak: Arc<dyn Speak>,
     pub(crate) gates: Arc<Notify>,
     pub(crate) clock: Clock,
     pub(crate) texts: LiveTexts,
@@ -53,6 +55,7 @@ impl Ground {
             wake: &self.wake,
             deliver: &self.deliver,
             history: Arc::clone(&self.bots) as _,
+            speak: Arc::clone(&self.speak),
             clock: &self.clock,
             texts: &self.texts,
             stop: &self.stop,

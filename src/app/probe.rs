@@ -19,6 +19,7 @@ use crate::contract::store::Store;
 use crate::model::texts::LiveTexts;
 use crate::model::{Clock, Secret};
 use crate::pipeline::queue::Deliver;
+use crate::pipeline::speak::Speaker;
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 
 /// One look or more at each bot and each channel.
@@ -148,6 +149,7 @@ fn units(app: &App, loaded: &Loaded, store: &Arc<dyn Store>, opened: &Opened) ->
         wake: &wake,
         deliver: &deliver,
         history: opened.bots.clone(),
+        speak: Arc::new(Speaker::default()),
         clock: &clock,
         texts: &LiveTexts::new(rules::texts(&loaded.config)),
         stop: &stop,

@@ -28,6 +28,7 @@ use crate::pipeline::contacts::ContactCache;
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::queue::Deliver;
 use crate::pipeline::shared::{Beat, Channels};
+use crate::pipeline::speak::Speaker;
 use crate::pipeline::{Shared, sweep};
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 use crate::web::health::HealthSource;
@@ -133,6 +134,7 @@ impl App {
             wake,
             deliver: deliver.clone(),
             bots: opened.bots,
+            speak: Arc::new(Speaker::new(&shared)),
             gates: Arc::clone(&gates),
             clock,
             texts,

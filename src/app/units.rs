@@ -13,7 +13,7 @@ use crate::app::rules;
 use crate::config::{Channel as Section, Config, Mistake};
 use crate::contract::access::Access;
 use crate::contract::channel::{
-    Channel, ChannelContext, ChannelState, History, Listener, Registration, Routes, StateReporter,
+    Channel, ChannelContext, ChannelState, History, Listener, Registration, Routes, Speak, StateReporter,
 };
 use crate::contract::inbox::{InboxRules, InboxWriter, WakeSender};
 use crate::contract::outbox::OutboundWriter;
@@ -31,6 +31,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) wake: &'a WakeSender,
     pub(crate) deliver: &'a Deliver,
     pub(crate) history: Arc<dyn History>,
+    pub(crate) speak: Arc<dyn Speak>,
     pub(crate) clock: &'a Clock,
     pub(crate) texts: &'a LiveTexts,
     pub(crate) stop: &'a CancellationToken,
@@ -132,6 +133,7 @@ impl Unit {
             texts: parts.texts.clone(),
             stop: stop.clone(),
             history: Arc::clone(&parts.history),
+            speak: Arc::clone(&parts.speak),
         };
         let channel: Arc<dyn Channel> = (registration.build)(parsed, context)?;
         let ingress = Arc::clone(&channel).ingress();
