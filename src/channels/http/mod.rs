@@ -12,6 +12,7 @@ mod cors;
 pub mod ids;
 pub mod ingress;
 pub mod normalize;
+mod page;
 pub mod render;
 pub mod send;
 mod session;
