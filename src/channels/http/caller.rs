@@ -90,7 +90,9 @@ impl HttpChannel {
     }
 
     pub(super) fn count_guest(&self) -> Result<(), Problem> {
-        self.guest_limiter.check().map_err(|until| too_fast(&until, "More guests come than the page takes in a minute."))
+        self.guest_limiter
+            .check()
+            .map_err(|until| too_fast(&until, "More guests come than the page takes in a minute."))
     }
 
     fn count(&self, key: &Arc<str>) -> Result<(), Problem> {

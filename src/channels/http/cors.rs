@@ -50,12 +50,20 @@ mod tests {
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {
-        for good in ["https://shop.example", "http://localhost:3000", "http://127.0.0.1:8080", "https://xn--fiq228c.tw"] {
+        for good in ["https://shop.example", "http://localhost:3000", "http://127.0.0.1:8080", "https://xn--fiq228c.tw"]
+        {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["*", "shop.example", "https://shop.example/", "https://Shop.example", "https://shop.example:443", "null",
-            "ftp://shop.example", "https://shop.example/chat"]
-        {
+        for bad in [
+            "*",
+            "shop.example",
+            "https://shop.example/",
+            "https://Shop.example",
+            "https://shop.example:443",
+            "null",
+            "ftp://shop.example",
+            "https://shop.example/chat",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
         assert_eq!(check("https://商店.tw").unwrap_err(), "is not written as browsers do: https://xn--dj1a572a.tw");

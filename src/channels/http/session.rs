@@ -25,7 +25,7 @@ const MAX_TOKEN: usize = 4 * 1024;
 #[serde(deny_unknown_fields)]
 pub(super) struct Session {
     #[serde(rename = "c")]
-    channel: String,
+    pub(super) channel: String,
     /// The name of the API key that it was minted with.
     #[serde(rename = "k")]
     pub(super) key: String,

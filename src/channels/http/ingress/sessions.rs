@@ -8,11 +8,11 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::channels::http::HttpChannel;
 use crate::channels::http::caller::GUEST;
 use crate::channels::http::ingress::{Answered, Channel, json};
 use crate::channels::http::normalize;
 use crate::channels::http::session::{Session, Signer};
-use crate::channels::http::HttpChannel;
 use crate::http::{JsonBody, Problem};
 use crate::model::{Lang, error};
 
