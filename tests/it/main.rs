@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod crash;
 mod discord;
+mod face;
 mod faults;
 mod generated;
 mod house;
