@@ -132,9 +132,10 @@ async fn nothing_that_is_said_runs() {
         let answer: Value = bridge.post(&token, &said).send().await.unwrap().json().await.unwrap();
         assert_eq!(answer["state"], "answered", "{vector}: {answer}");
     }
-    page.until(&format!("document.querySelectorAll('.message').length === {}", 2 * VECTORS.len())).await;
-    log_is_harmless(&page).await;
+    super::until_shown(&page, 2 * VECTORS.len()).await;
     let before = shown(&page).await;
+    assert_eq!(before.len(), 2 * VECTORS.len());
+    log_is_harmless(&page).await;
     // What was there before is shown by the same way as what is new.
     page.reload().await;
     is_connected(&page).await;
@@ -177,7 +178,11 @@ async fn the_page_itself_lets_nothing_through() {
     assert_eq!(page.eval(&deep).await, "deep");
     let requests = page.requests();
     assert!(requests.iter().all(|url| url.starts_with(&bridge.url("/"))), "{requests:?}");
-    page.is_clean().await;
+    // Chromium reports handlers and styles as blocked that it has met in a document in which nothing runs anyway.
+    let mut others = page.problems();
+    others.retain(|problem| !(problem.contains("/safe.js") && problem.contains("The action has been blocked")));
+    assert_eq!(others, [""; 0]);
+    assert_eq!(page.eval("window.ran").await, json!([]));
 }
 
 /// The policy is the second wall: it holds without the first one.

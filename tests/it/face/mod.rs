@@ -30,6 +30,11 @@ fn answers(bridge: &Bridge, text: &str) {
     bridge.sandbox.push_fault(Scripted::on(answer, Call::Talk));
 }
 
+/// Nobody answers until the faults are cleared: a message waits for as long as a test needs it to.
+fn is_away(bridge: &Bridge) {
+    bridge.sandbox.push_fault(Scripted::on(Fault::status(503), Call::Talk).times(0));
+}
+
 /// Waits until the page is ready and the stream is open.
 async fn is_connected(page: &Page) {
     page.until("document.querySelector('#connection')?.dataset.how === 'connected'").await;

@@ -34,7 +34,7 @@ impl Site {
         let (shown, given, count) = (Arc::clone(&page), Arc::clone(&token), Arc::clone(&asked));
         let root = get(async move || {
             let (body, policy) = shown.lock().unwrap().clone();
-            let page = format!("<!doctype html><title>A shop</title><body><h1>A shop</h1><input id=own>{body}");
+            let page = format!("<!doctype html><meta name=viewport content=width=device-width><title>A shop</title><body><h1>A shop</h1><input id=own>{body}");
             ([("content-type", "text/html"), ("content-security-policy", &*policy)], page).into_response()
         });
         let mint = post(async move || {
@@ -210,7 +210,7 @@ async fn nobody_else_on_the_page_gets_the_token() {
         "default-src 'unsafe-inline'".to_owned(),
     );
     site.holds(&bridge.url(""), &format!("data-token=\"{token}\""));
-    site.page.lock().unwrap().0 += &format!("<iframe src=\"{}\"></iframe>", other.origin.replace("localhost", "[::1]").replace("[::1]", "127.0.0.1"));
+    site.page.lock().unwrap().0 += &format!("<iframe src=\"{}\"></iframe>", other.origin.replace("localhost", "127.0.0.1"));
     let page = browser.page().await;
     page.open(&site.origin).await;
     page.until("window.caigunnChat").await;

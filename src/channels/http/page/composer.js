@@ -24,6 +24,7 @@ const PICTURES = /^image\/(?!svg)/;
 export class Composer {
   #pictures = [];
   #submit;
+  #sent = Promise.resolve();
 
   constructor(submit) {
     this.#submit = submit;
@@ -65,7 +66,7 @@ export class Composer {
     this.#send();
   }
 
-  async #send() {
+  #send() {
     const words = text.value.trim();
     if (!words && !this.#pictures.length) return;
     if ([...words].length > MAX_TEXT) return this.tell(say("tooLong", { max: MAX_TEXT.toLocaleString(lang) }));
@@ -76,13 +77,8 @@ export class Composer {
     this.#show();
     this.#changed();
     text.focus();
-    const images = await Promise.all(
-      pictures.map(async ({ file, url }) => {
-        URL.revokeObjectURL(url);
-        return { name: file.name || "picture", type: file.type, bytes: await file.arrayBuffer() };
-      }),
-    );
-    await this.#submit(words, images);
+    // Reading a picture takes a moment: what is written in it comes after.
+    this.#sent = this.#sent.then(async () => this.#submit(words, await Promise.all(pictures.map(read))));
   }
 
   #changed() {
@@ -149,4 +145,9 @@ export class Composer {
       this.#add(event.dataTransfer.files);
     });
   }
+}
+
+async function read({ file, url }) {
+  URL.revokeObjectURL(url);
+  return { name: file.name || "picture", type: file.type, bytes: await file.arrayBuffer() };
 }

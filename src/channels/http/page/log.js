@@ -62,8 +62,8 @@ export class Log {
     const element = (data.from === "user" && this.#adopt(data)) || this.#make(data);
     this.#numbered.set(known, element);
     if (data.from === "user") this.#own.set(data.message, element);
-    this.#divide(Date.parse(data.at));
     this.#insert(element, data.from === "user");
+    this.#divide(Date.parse(data.at), element);
     return true;
   }
 
@@ -105,10 +105,14 @@ export class Log {
     const element = this.#outgoing.get(item.key);
     this.#outgoing.delete(item.key);
     if (!element) return;
-    delete element.dataset.state;
-    element.querySelector(".status").replaceChildren();
     element.querySelector(".bubble").removeAttribute("aria-busy");
+    // It may have ended already, with a word about that.
+    if (element.dataset.state !== "unanswered") {
+      delete element.dataset.state;
+      element.querySelector(".status").replaceChildren();
+    }
     const told = this.#own.get(id);
+    if (element.isNumbered) return;
     if (told && told !== element) {
       // Told by the stream before the answer to the request came.
       element.remove();
@@ -118,10 +122,19 @@ export class Log {
     }
   }
 
-  /** The bubble of a message that this page has sent. */
-  #adopt(data) {
-    const element = this.#own.get(data.message);
-    return element && !element.dataset.n ? element : null;
+  /** The bubble of a message that this page has sent. The stream may tell of it before the request for it is answered: then
+   * it is known by what it says. */
+  #adopt({ message, text, images }) {
+    const element = this.#own.get(message);
+    if (element) return element.isNumbered ? null : element;
+    const isSame = (other) =>
+      !other.isNumbered && other.dataset.state === "sending" && other.text === text && other.pictures.length === images;
+    return [...this.#outgoing.values()].find(isSame);
+  }
+
+  /** Where numbered messages end: what is on its way stays below them. */
+  #end() {
+    return [...this.#outgoing.values()].find((element) => !element.isNumbered) ?? null;
   }
 
   #make(data) {
@@ -134,18 +147,18 @@ export class Log {
   }
 
   #insert(element, isOwn) {
-    element.dataset.n = "";
-    const first = [...this.#outgoing.values()][0];
+    element.isNumbered = true;
     const follows = this.#follows || isOwn;
-    // Numbered ones come in order; what is on its way stays below them.
-    if (element.nextElementSibling !== (first ?? null) || !element.isConnected) list.insertBefore(element, first ?? null);
+    const end = this.#end();
+    // Not moved without need: a picture in it would be loaded anew, and a screen reader would read it again.
+    if (!element.isConnected || element.nextElementSibling !== end) list.insertBefore(element, end);
     empty.hidden = true;
     if (follows) this.toNewest("instant");
     else newest.hidden = false;
   }
 
   /** A line with the time, where the conversation had a pause. */
-  #divide(at) {
+  #divide(at, element) {
     if (at - this.#lastAt > PAUSE) {
       const line = document.createElement("p");
       line.className = "time";
@@ -153,7 +166,7 @@ export class Log {
       time.dateTime = new Date(at).toISOString();
       time.textContent = when(new Date(at));
       line.append(time);
-      list.insertBefore(line, [...this.#outgoing.values()][0] ?? null);
+      element.before(line);
     }
     this.#lastAt = at;
   }
@@ -211,7 +224,9 @@ function bubble(from, text, html) {
   const status = document.createElement("p");
   status.className = "status";
   element.append(who, box, status);
+  element.text = text ?? "";
   element.pictures = [];
+  element.isNumbered = false;
   return element;
 }
 

@@ -45,7 +45,9 @@ export class Outbox {
 
   /** `images`: `{name, type, bytes}`. */
   async add(text, images, lang) {
-    const item = { key: makeKey(), at: Date.now(), text, images, lang, state: "sending", code: null, attempts: 0 };
+    // Two of one millisecond keep their order.
+    const at = Math.max(Date.now(), (this.#items.at(-1)?.at ?? 0) + 1);
+    const item = { key: makeKey(), at, text, images, lang, state: "sending", code: null, attempts: 0 };
     this.#items.push(item);
     this.#handlers.changed(item);
     // On disk first: a page that is closed in the next moment has lost nothing.

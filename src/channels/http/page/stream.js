@@ -126,7 +126,8 @@ export class Stream {
           if (event.data.length) await this.#event(event.type, JSON.parse(event.data.join("\n")));
           event = { type: "", data: [] };
         } else {
-          const [, field, text] = /^([^:]*):? ?(.*)$/.exec(line) ?? [];
+          // U+2028 is a line's end to a regular expression, and none here: `s`.
+          const [, field, text] = /^([^:]*):? ?(.*)$/s.exec(line);
           if (field === "event") event.type = text;
           if (field === "data") event.data.push(text);
         }

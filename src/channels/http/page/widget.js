@@ -47,6 +47,7 @@
   button.type = "button";
   shadow.append(button);
   let frame = null;
+  let isReady = false;
   let isOpen = false;
 
   function draw(path) {
@@ -64,8 +65,7 @@
     button.setAttribute("aria-label", label);
     button.setAttribute("aria-expanded", String(isOpen));
     button.title = label;
-    button.className = isOpen ? "open" : button.className;
-    if (!isOpen) button.classList.remove("open");
+    button.classList.toggle("open", isOpen);
     if (frame) frame.hidden = !isOpen;
     draw(isOpen
       ? "m6 9 6 6 6-6"
@@ -99,6 +99,7 @@
 
   addEventListener("message", async (event) => {
     if (!frame || event.source !== frame.contentWindow || event.origin !== base.origin) return;
+    isReady = true;
     switch (event.data?.caigunn) {
       case "token":
         try {
@@ -124,7 +125,8 @@
     show();
     if (open) {
       frame.focus();
-      tell({ caigunn: "opened" });
+      // One that is still loading takes the focus by itself.
+      if (isReady) tell({ caigunn: "opened" });
     } else {
       button.focus();
     }
