@@ -302,7 +302,7 @@ function view(source) {
 
 function when(date) {
   const day = (other) => new Date(other).toDateString();
-  const time = date.toLocaleTimeString(lang, { hour: "2-digit", minute: "2-digit" });
+  const time = date.toLocaleTimeString(lang, { hour: "numeric", minute: "2-digit" });
   if (day(date) === day(Date.now())) return `${say("today")} ${time}`;
   if (day(date) === day(Date.now() - 86_400_000)) return `${say("yesterday")} ${time}`;
   return `${date.toLocaleDateString(lang, { dateStyle: "medium" })} ${time}`;
