@@ -7,6 +7,7 @@ pub mod bots;
 mod duties;
 pub mod health;
 pub mod lifecycle;
+pub mod notify;
 pub mod probe;
 pub mod rules;
 pub mod start;

@@ -29,6 +29,7 @@ use crate::pipeline::shared::{Beat, Channels};
 use crate::pipeline::{Shared, sweep};
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 use crate::web;
+use crate::web::health::HealthSource;
 
 /// Contacts kept in memory.
 const CACHED_CONTACTS: u64 = 10_000;
@@ -54,6 +55,7 @@ pub enum StartError {
 pub struct Running {
     addr: SocketAddr,
     stop: CancellationToken,
+    health: Arc<dyn HealthSource>,
     done: tokio::task::JoinHandle<bool>,
 }
 
@@ -66,6 +68,11 @@ impl Running {
     /// Cancel it to stop the bridge.
     pub fn stop_token(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// What `/healthz` and `/readyz` are answered from.
+    pub fn health(&self) -> Arc<dyn HealthSource> {
+        Arc::clone(&self.health)
     }
 
     /// Waits until everything has stopped. `false`: not because it was asked to.
@@ -154,6 +161,7 @@ impl App {
         tasks.spawn(telemetry::upkeep(metrics.clone(), stop.clone()));
         tasks.spawn(report_vitals(Arc::clone(&vitals), stop.clone()));
 
+        let health: Arc<dyn HealthSource> = Arc::clone(&vitals) as _;
         let app = server_routes(config, routes, vitals, metrics);
         let limits = rules::server_limits(&config.server);
         let grace = *config.server.grace_period;
@@ -164,7 +172,7 @@ impl App {
             async move { deliver.run(&shared, grace).await }
         });
         let done = tokio::spawn(supervise(Stages { server, dispatcher, delivery }, tasks, lease, store, stop.clone()));
-        Ok(Running { addr, stop, done })
+        Ok(Running { addr, stop, health, done })
     }
 
     pub(crate) fn units(

@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod demo;
+mod healthcheck;
 mod messages;
 mod output;
 mod run;
@@ -11,7 +12,7 @@ mod sandbox;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::App;
 use crate::cli::output::Output;
@@ -77,6 +78,8 @@ enum Command {
     Demo(demo::Args),
     /// Run the sandbox alone: a server that answers like CaiGunn, for development and tests.
     Sandbox(sandbox::Args),
+    /// Ask a running bridge whether it is healthy: exit code 0 or 1, for containers.
+    Healthcheck(healthcheck::Args),
     /// Look for mistakes: in the configuration, the store and, with --online, every connection.
     Check(check::Args),
     /// Print an example configuration, its JSON schema, or the configuration in force.
@@ -84,6 +87,11 @@ enum Command {
     Config(config::Command),
     /// Look at messages that wait or were given up, and decide about them.
     Messages(messages::Args),
+}
+
+/// The command line as clap describes it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line, does what it says, and answers the exit code.
@@ -104,6 +112,7 @@ pub fn main() -> ExitCode {
             Command::Run(file) => run::run(&app, file.config).await,
             Command::Demo(args) => demo::run(&app, args).await,
             Command::Sandbox(args) => sandbox::run(args).await,
+            Command::Healthcheck(args) => healthcheck::run(args).await,
             Command::Check(args) => check::run(&app, args).await,
             Command::Config(command) => config::run(&app, command),
             Command::Messages(args) => messages::run(&app, args).await,

@@ -1,8 +1,10 @@
 //! `run`: the daemon.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::app::lifecycle::Signals;
+use crate::app::notify::{self, Notifier};
 use crate::app::{App, StartError, telemetry};
 use crate::cli::output::Output;
 use crate::cli::{Exit, load};
@@ -27,6 +29,7 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     };
     tracing::info!(addr = %running.addr(), version = env!("CARGO_PKG_VERSION"), "listening");
     tokio::spawn(signals.stop(running.stop_token()));
+    tokio::spawn(notify::report(Arc::new(Notifier::of_process()), running.health(), running.stop_token()));
     if running.stopped().await { Exit::Ok } else { Exit::Failure }
 }
 

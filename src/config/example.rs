@@ -143,7 +143,8 @@ impl Example {
     }
 }
 
-fn bound(schema: &Value, key: &str) -> Option<String> {
+/// A bound of a value, as it is written.
+pub(super) fn bound(schema: &Value, key: &str) -> Option<String> {
     let value = schema.get(key).or_else(|| schema.get(format!("x-{key}")))?;
     Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }

@@ -6,7 +6,7 @@
 //!
 //! Beside the sections, from the ground up: `shape` (what a schema says of a value), `names`, `units` · `origins`, `mistake`
 //! (where a key was given, what is wrong with it) · `formats` (single values) · `validate`, `secrets`, `walk` (a whole tree) ·
-//! `schema` (of everything, with the kinds of channels) · `layers`, `checks`, `load` · `show`, `example`.
+//! `schema` (of everything, with the kinds of channels) · `layers`, `checks`, `load`, `listener` · `show`, `example`, `reference`.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ mod example;
 mod formats;
 mod identity;
 mod layers;
+mod listener;
 mod load;
 mod log;
 mod mistake;
@@ -29,6 +30,7 @@ mod names;
 mod origins;
 mod pipeline;
 mod platform;
+mod reference;
 mod schema;
 mod secrets;
 mod server;
@@ -49,6 +51,7 @@ pub use self::{
     example::example,
     identity::Identity,
     layers::{FILE_VARIABLE, PREFIX, Sources, usual_places},
+    listener::{Listener, listener},
     load::{Loaded, load, load_tolerant},
     log::{Log, LogFormat},
     mistake::{Mistake, Mistakes},
@@ -56,6 +59,7 @@ pub use self::{
     origins::{Origin, Origins},
     pipeline::{AmbiguousSend, Breaker, Image, Pipeline, Retry},
     platform::{LateEdits, is_address},
+    reference::reference,
     schema::{Kind, Known, schema},
     server::{ListenAddress, Server},
     show::redacted,

@@ -14,6 +14,7 @@ use crate::contract::store::Result;
 use crate::model::turn::Turn;
 use crate::pipeline::backlog::Backlog;
 use crate::pipeline::breaker::Gate;
+use crate::pipeline::panics;
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::shared::{Rules, Shared};
 use crate::pipeline::work::{self, Head, Verdict};
@@ -138,7 +139,16 @@ impl Dispatcher {
         let now = Instant::now();
         let (id, verdict) = match done {
             Ok((id, verdict)) => (id, Some(verdict)),
-            Err(error) => (error.id(), None),
+            Err(error) => {
+                let id = error.id();
+                if error.try_into_panic().is_ok_and(|panic| !panics::is_the_end(&*panic)) {
+                    (id, None)
+                } else {
+                    // Cut off, not failed: the runtime ends. The turn stands as it is in the store, and goes on at the next start.
+                    self.working.remove(&id);
+                    return;
+                }
+            }
         };
         let Some(kept) = self.working.remove(&id) else { return };
         if let Some(bot) = self.shared.channel(&kept.channel).and_then(|entry| self.shared.bot(&entry.bot)) {

@@ -12,6 +12,7 @@ use crate::model::Lang;
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::judge::{judge, rest_notice, tell};
 use crate::pipeline::lanes::LaneKey;
+use crate::pipeline::panics;
 use crate::pipeline::queue::{Claimed, Deliver};
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
 use crate::pipeline::slots::Slot;
@@ -188,6 +189,7 @@ impl Deliver {
                 return SendResult::Sent { ids: receipt.ids };
             }
             Ok(Ok(Err(error))) => error,
+            Ok(Err(panic)) if panics::is_the_end(&*panic) => std::future::pending().await,
             Ok(Err(_)) => {
                 return SendResult::Dead { reason: "poisoned", error: "the call made its channel panic".to_owned() };
             }

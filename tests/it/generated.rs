@@ -72,3 +72,12 @@ fn the_schema_of_the_configuration() {
     let schema = App::builder().with_known(config::schema);
     check("config/bridge.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
 }
+
+#[test]
+fn the_reference_of_the_configuration() {
+    let reference = App::builder().with_known(config::reference);
+    check("docs/configuration.md", &reference);
+    for key in ["`listen`", "`access_token`", "`uid_template`", "`playground`", "`allow_roles`", "`gave_up`"] {
+        assert!(reference.contains(&format!("\n| {key} |")), "{key}");
+    }
+}

@@ -7,6 +7,8 @@ mod cli;
 mod config;
 mod crash;
 mod discord;
+
+mod docs;
 mod face;
 mod faults;
 mod generated;
@@ -14,6 +16,7 @@ mod house;
 mod http_api;
 mod http_floor;
 mod isolation;
+mod notify;
 mod path;
 mod process;
 mod push;

@@ -7,6 +7,9 @@ use http::{HeaderName, HeaderValue, Method, header};
 use reqwest::Url;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::http::Problem;
+use crate::model::error;
+
 /// How long a browser may remember what it was told.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
@@ -31,7 +34,9 @@ pub(super) fn layer<S: Clone + Send + Sync + 'static>(router: Router<S>, origins
         ])
         .expose_headers([header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE, name("idempotent-replayed")])
         .max_age(MAX_AGE);
-    router.layer(cors)
+    // Routes need their own fallback before the layer: what the server adds later would stand outside, and a preflight is a method
+    // that no route has.
+    router.method_not_allowed_fallback(async || Problem::new(error::METHOD_NOT_ALLOWED)).layer(cors)
 }
 
 /// Why a text is no origin as browsers write it.

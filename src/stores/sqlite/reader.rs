@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::task::JoinError;
 
 use crate::contract::store::{Result, StoreError};
 use crate::stores::sqlite::error::closed;
@@ -33,14 +34,29 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
         let readers = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || {
-            let result = readers.read_now(read);
-            drop(permit);
-            result
-        });
-        done.await.map_err(|error| StoreError::Unavailable(format!("a read failed: {error}")))?
+        let run = move |permit: OwnedSemaphorePermit| {
+            tokio::task::spawn_blocking(move || {
+                let result = readers.read_now(read);
+                drop(permit);
+                result
+            })
+        };
+        let failed = |error: JoinError| StoreError::Unavailable(format!("a read failed: {error}"));
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => run(permit).await.map_err(failed)?,
+            Err(TryAcquireError::Closed) => Err(closed()),
+            // A task of its own waits for the turn: were it the caller's future, and were that not polled for a while, the turn
+            // would be given to it all the same, and everybody behind it would wait. With two such futures in one task, for ever.
+            Err(TryAcquireError::NoPermits) => {
+                let permits = Arc::clone(&self.permits);
+                let turn = tokio::spawn(async move {
+                    let permit = permits.acquire_owned().await.map_err(|_| closed())?;
+                    run(permit).await.map_err(failed)?
+                });
+                turn.await.map_err(failed)?
+            }
+        }
     }
 
     fn read_now<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::contract::store::{Result, StoreError};
@@ -129,7 +130,16 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Call { change, result: None, reply });
-        self.sender.send(Message::Job(job)).await.map_err(|_| closed())?;
+        match self.sender.try_send(Message::Job(job)) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(closed()),
+            // A task of its own waits for room: were it the caller's future, and were that not polled for a while, the room would be
+            // kept for it all the same, and everybody behind it would wait.
+            Err(TrySendError::Full(job)) => {
+                let sender = self.sender.clone();
+                tokio::spawn(async move { sender.send(job).await });
+            }
+        }
         answer.await.map_err(|_| closed())?
     }
 

@@ -6,11 +6,12 @@ use super::{place, redacted};
 use crate::support::process::{bare, ran};
 use crate::support::{KEY, OTHER_KEY};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "",
     "run",
     "demo",
     "sandbox",
+    "healthcheck",
     "check",
     "config",
     "config example",

@@ -3,10 +3,13 @@
 mod access;
 mod clients;
 mod conversations;
+mod cors;
 mod errors;
+mod events;
 mod forms;
 mod idempotency;
 mod limits;
+mod sessions;
 mod waiting;
 
 use reqwest::RequestBuilder;

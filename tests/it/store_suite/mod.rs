@@ -311,6 +311,7 @@ macro_rules! store_suite {
             upkeep::values_are_kept
             upkeep::media_come_back_within_the_budget
             upkeep::a_closed_store_says_so
+            watch::a_future_that_is_not_polled_holds_nobody_up
             watch::it_resolves_whenever_it_was_asked
             watch::every_waiter_is_told
             watch::an_end_without_a_word_has_no_replies

@@ -38,6 +38,29 @@ pub(crate) async fn it_resolves_whenever_it_was_asked<F: StoreFactory>() {
     assert_eq!(timeout(SOON, w.store.watch(id)).await.unwrap().id, id);
 }
 
+/// A task may hold several of the store's futures and poll only one of them for a while.
+pub(crate) async fn a_future_that_is_not_polled_holds_nobody_up<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let (turn, _) = w.say("ann", "1").await;
+    let store = w.store.clone();
+    // Polled once, all of them, so that they stand in line for whatever there is to stand in line for; then left alone.
+    let mut unpolled: Vec<_> = (0..64).map(|_| w.store.watch(TurnId::generate())).collect();
+    let mut views: Vec<_> = (0..64).map(|_| Box::pin(store.view(turn.id))).collect();
+    let mut writes: Vec<_> =
+        (0..2_000).map(|n: u32| Box::pin(store.put("space", if n % 2 == 0 { "a" } else { "b" }, "1"))).collect();
+    std::future::poll_fn(|context| {
+        unpolled.iter_mut().for_each(|watch| assert!(watch.as_mut().poll(context).is_pending()));
+        views.iter_mut().for_each(|view| drop(view.as_mut().poll(context)));
+        writes.iter_mut().for_each(|write| drop(write.as_mut().poll(context)));
+        std::task::Poll::Ready(())
+    })
+    .await;
+    for _ in 0..4 {
+        assert!(timeout(SOON, store.view(turn.id)).await.expect("a read goes on").unwrap().is_some());
+        timeout(SOON, store.put("space", "c", "1")).await.expect("a write goes on").unwrap();
+    }
+}
+
 pub(crate) async fn every_waiter_is_told<F: StoreFactory>() {
     let w = World::<F>::new().await;
     let mut tasks = tokio::task::JoinSet::new();

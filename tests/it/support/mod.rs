@@ -4,6 +4,7 @@
 pub(crate) mod leaks;
 pub(crate) mod log;
 pub(crate) mod process;
+pub(crate) mod sse;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

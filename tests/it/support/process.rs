@@ -104,10 +104,15 @@ impl Place {
 
     /// The same with some keys of the configuration changed.
     pub(crate) fn spawn_with(&self, changes: &[(&str, &str)]) -> Daemon {
-        let log = File::options().append(true).create(true).open(self.log_file()).unwrap();
-        let skipped = self.log().len();
         let mut command = self.command(&["run"]);
         command.envs(changes.iter().map(|(key, value)| (format!("CAIGUNN_BRIDGE__{key}"), value)));
+        self.spawn_command(command)
+    }
+
+    /// Starts a command made by [`Place::command`], its log as that of a daemon.
+    pub(crate) fn spawn_command(&self, mut command: Command) -> Daemon {
+        let log = File::options().append(true).create(true).open(self.log_file()).unwrap();
+        let skipped = self.log().len();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Daemon { child, skipped }
     }
