@@ -7,7 +7,6 @@ mod cli;
 mod config;
 mod crash;
 mod discord;
-
 mod docs;
 mod face;
 mod faults;

@@ -39,6 +39,7 @@ static RUNNING: Mutex<Weak<Browser>> = Mutex::new(Weak::new());
 
 impl Browser {
     /// The browser; `None`, and a word about it, where there is none.
+    #[expect(clippy::print_stderr, reason = "who reads the tests' output shall know what was not tested")]
     pub(super) fn get() -> Option<Arc<Self>> {
         let mut running = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(browser) = running.upgrade() {
@@ -46,7 +47,9 @@ impl Browser {
         }
         let found = Command::new("sh").args(["-c", "command -v chromium"]).stdout(Stdio::null()).status().unwrap();
         if !found.success() {
-            eprintln!("PASSED OVER: no `chromium` in PATH, so what needs a browser is not tested (`.ci/tools` installs one)");
+            eprintln!(
+                "PASSED OVER: no `chromium` in PATH, so what needs a browser is not tested (`.ci/tools` installs one)"
+            );
             return None;
         }
         let browser = Arc::new(Self::start());

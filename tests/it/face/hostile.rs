@@ -109,7 +109,8 @@ async fn log_is_harmless(page: &Page) {
         ALLOWED.split_whitespace().collect::<Vec<_>>().join(" ")
     );
     assert_eq!(page.eval(&strange).await, json!([]));
-    let links = "[...document.querySelectorAll('#log a')].every((a) => a.target === '_blank' && a.rel.includes('noopener'))";
+    let links =
+        "[...document.querySelectorAll('#log a')].every((a) => a.target === '_blank' && a.rel.includes('noopener'))";
     assert_eq!(page.eval(links).await, true);
     // As somebody with a mouse, a keyboard and much curiosity does.
     let curious = "for (const e of document.querySelectorAll('#log *')) { for (const t of ['mouseover', 'click', 'focus', 'toggle']) \
@@ -159,7 +160,8 @@ async fn the_page_itself_lets_nothing_through() {
     let page = browser.page().await;
     page.open(&bridge.url("/chat?lang=en")).await;
     is_connected(&page).await;
-    let wrapped = ["{}", "<p>{}</p>", "<table><tr><td>{}", "<a href=\"https://a.example/\">{}</a>", "<pre><code class='{}'>{}"];
+    let wrapped =
+        ["{}", "<p>{}</p>", "<table><tr><td>{}", "<a href=\"https://a.example/\">{}</a>", "<pre><code class='{}'>{}"];
     let all: Vec<_> = VECTORS.iter().flat_map(|vector| wrapped.map(|around| around.replace("{}", vector))).collect();
     let show = format!(
         "import('{}').then(({{ safe }}) => {{ for (const html of {}) {{ const box = document.createElement('div'); \
@@ -213,6 +215,7 @@ async fn the_policy_stops_what_would_get_into_the_page() {
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert_eq!(headers["referrer-policy"], "no-referrer");
     let tag = headers["etag"].to_str().unwrap();
-    let again = bridge.client.get(bridge.url("/chat")).header("If-None-Match", format!("W/{tag}")).send().await.unwrap();
+    let again =
+        bridge.client.get(bridge.url("/chat")).header("If-None-Match", format!("W/{tag}")).send().await.unwrap();
     assert_eq!(again.status(), 304);
 }

@@ -88,7 +88,10 @@ async fn it_fits_a_phone_and_speaks_taiwans_chinese() {
     until_shown(&page, 2).await;
     says(&page, &format!("{} https://example.com/{}", "長".repeat(200), "x".repeat(200))).await;
     until_shown(&page, 4).await;
-    super::answers(&bridge, "```\nshort\n```\n\n| a | b | c | d |\n|-|-|-|-|\n| xxxxxxxxxxxx | xxxxxxxxxxxx | xxxxxxxxxxxxx | xxxxxxx |");
+    super::answers(
+        &bridge,
+        "```\nshort\n```\n\n| a | b | c | d |\n|-|-|-|-|\n| xxxxxxxxxxxx | xxxxxxxxxxxx | xxxxxxxxxxxxx | xxxxxxx |",
+    );
     says(&page, "寬").await;
     until_shown(&page, 6).await;
     page.shows("phone-zh").await;
@@ -96,7 +99,10 @@ async fn it_fits_a_phone_and_speaks_taiwans_chinese() {
                 .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 200))";
     assert_eq!(page.eval(wide).await, json!([]));
     // Smaller, and phones enlarge the page when it is touched.
-    assert!(page.eval("parseFloat(getComputedStyle(document.querySelector('#text')).fontSize)").await.as_f64() >= Some(16.0));
+    assert!(
+        page.eval("parseFloat(getComputedStyle(document.querySelector('#text')).fontSize)").await.as_f64()
+            >= Some(16.0)
+    );
     let small = "[...document.querySelectorAll('header button, .row button')].filter((b) => b.offsetWidth && b.offsetWidth < 44).length";
     assert_eq!(page.eval(small).await, 0, "a finger needs room");
     page.emulates("prefers-color-scheme", "dark").await;

@@ -78,7 +78,8 @@ async fn pictures_come_by_picker_by_paste_and_by_drop_and_are_there_after_a_relo
     page.eval(paste).await;
     previews(1).await;
     page.eval(&format!("{make}, 0")).await;
-    page.eval("document.body.dispatchEvent(new DragEvent('dragenter', { dataTransfer: made, bubbles: true })), 0").await;
+    page.eval("document.body.dispatchEvent(new DragEvent('dragenter', { dataTransfer: made, bubbles: true })), 0")
+        .await;
     page.until("document.querySelector('#drop').offsetHeight > 0").await;
     let drop = "document.body.dispatchEvent(\
                 new DragEvent('drop', { dataTransfer: made, bubbles: true, cancelable: true }))";

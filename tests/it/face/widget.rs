@@ -34,7 +34,9 @@ impl Site {
         let (shown, given, count) = (Arc::clone(&page), Arc::clone(&token), Arc::clone(&asked));
         let root = get(async move || {
             let (body, policy) = shown.lock().unwrap().clone();
-            let page = format!("<!doctype html><meta name=viewport content=width=device-width><title>A shop</title><body><h1>A shop</h1><input id=own>{body}");
+            let page = format!(
+                "<!doctype html><meta name=viewport content=width=device-width><title>A shop</title><body><h1>A shop</h1><input id=own>{body}"
+            );
             ([("content-type", "text/html"), ("content-security-policy", &*policy)], page).into_response()
         });
         let mint = post(async move || {
@@ -139,7 +141,8 @@ async fn a_site_that_is_not_listed_cannot_hold_it() {
     let page = browser.page().await;
     opens(&page, &site).await;
     page.eval("caigunnChat.open()").await;
-    until("the browser refuses", async || page.problems().iter().any(|problem| problem.contains("frame-ancestors"))).await;
+    until("the browser refuses", async || page.problems().iter().any(|problem| problem.contains("frame-ancestors")))
+        .await;
     let answer = bridge.client.get(bridge.url("/widget")).send().await.unwrap();
     let policy = answer.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.ends_with(&format!("frame-ancestors {}", listed.origin)), "{policy}");
@@ -210,7 +213,8 @@ async fn nobody_else_on_the_page_gets_the_token() {
         "default-src 'unsafe-inline'".to_owned(),
     );
     site.holds(&bridge.url(""), &format!("data-token=\"{token}\""));
-    site.page.lock().unwrap().0 += &format!("<iframe src=\"{}\"></iframe>", other.origin.replace("localhost", "127.0.0.1"));
+    site.page.lock().unwrap().0 +=
+        &format!("<iframe src=\"{}\"></iframe>", other.origin.replace("localhost", "127.0.0.1"));
     let page = browser.page().await;
     page.open(&site.origin).await;
     page.until("window.caigunnChat").await;
@@ -219,8 +223,10 @@ async fn nobody_else_on_the_page_gets_the_token() {
     page.eval("window.heard = []; addEventListener('message', (e) => heard.push(JSON.stringify(e.data)))").await;
     page.eval("caigunnChat.open()").await;
     // The newer frame is the chat's.
-    until("the chat's own frame", async || page.frame().await.text("document.documentElement.dataset.dress").await == "widget")
-        .await;
+    until("the chat's own frame", async || {
+        page.frame().await.text("document.documentElement.dataset.dress").await == "widget"
+    })
+    .await;
     let frame = page.frame().await;
     is_connected(&frame).await;
     says(&frame, "hi").await;

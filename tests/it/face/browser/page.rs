@@ -69,7 +69,8 @@ impl Page {
 
     /// The value of an expression; a promise is waited for.
     pub(in crate::face) async fn eval(&self, expression: &str) -> Value {
-        let params = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true });
+        let params =
+            json!({ "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true });
         let mut answer = self.command("Runtime.evaluate", params).await;
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].take()
@@ -91,7 +92,11 @@ impl Page {
             }
             if Instant::now() > deadline {
                 let seen = self.eval("document.body.innerText.slice(0, 2000)").await;
-                panic!("still not: {expression}\nproblems: {:#?}\npage: {seen}\nshown: {:#?}", self.problems(), self.eval("[...document.querySelectorAll('.message')].map((m) => m.className + m.innerText)").await);
+                panic!(
+                    "still not: {expression}\nproblems: {:#?}\npage: {seen}\nshown: {:#?}",
+                    self.problems(),
+                    self.eval("[...document.querySelectorAll('.message')].map((m) => m.className + m.innerText)").await
+                );
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
