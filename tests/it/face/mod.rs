@@ -74,20 +74,22 @@ struct Way {
     to: SocketAddr,
     is_closed: bool,
     cut: CancellationToken,
+    freeze: CancellationToken,
 }
 
 impl Relay {
     async fn to(bridge: &Bridge) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let way = Way { to: bridge.addr, is_closed: false, cut: CancellationToken::new() };
+        let (cut, freeze) = (CancellationToken::new(), CancellationToken::new());
+        let way = Way { to: bridge.addr, is_closed: false, cut, freeze };
         let shared = Arc::new(Mutex::new(way));
         let ways = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                let (to, is_closed, cut) = {
+                let (to, is_closed, cut, freeze) = {
                     let way = ways.lock().unwrap();
-                    (way.to, way.is_closed, way.cut.clone())
+                    (way.to, way.is_closed, way.cut.clone(), way.freeze.clone())
                 };
                 if is_closed {
                     continue;
@@ -97,6 +99,8 @@ impl Relay {
                     tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
                         () = cut.cancelled() => {}
+                        // Both ends stay open, and nothing goes through any more.
+                        () = freeze.cancelled() => cut.cancelled().await,
                     }
                 });
             }
@@ -113,6 +117,11 @@ impl Relay {
         let mut way = self.shared.lock().unwrap();
         way.is_closed = true;
         std::mem::take(&mut way.cut).cancel();
+    }
+
+    /// Lets nothing through on the connections that there are, without a word to either side; new ones work.
+    fn freeze(&self) {
+        std::mem::take(&mut self.shared.lock().unwrap().freeze).cancel();
     }
 
     fn open(&self, bridge: &Bridge) {

@@ -172,6 +172,29 @@ async fn a_connection_that_drops_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_dead_without_a_word_is_noticed() {
+    let Some(browser) = Browser::get() else { return };
+    let bridge = playground().start().await;
+    let relay = Relay::to(&bridge).await;
+    let page = browser.page().await;
+    page.open(&relay.url("/chat")).await;
+    is_connected(&page).await;
+    says(&page, "one").await;
+    until_shown(&page, 2).await;
+    relay.freeze();
+    let token = page.text("localStorage.getItem('caigunn-bridge / guest')").await;
+    bridge.post(&token, &json!({ "text": "from elsewhere" })).send().await.unwrap();
+    assert_eq!(shown(&page).await.len(), 2);
+    // Two heartbeats later, as the page's clock has it; and later still, as other connections died with the first.
+    let hurry = "{ const now = Date.now; let ahead = 36_000; Date.now = () => now() + ahead; dispatchEvent(new Event('online')); \
+                 setInterval(() => { ahead += 11_000; dispatchEvent(new Event('online')); }, 1500); }";
+    page.eval(hurry).await;
+    until_shown(&page, 4).await;
+    assert_eq!(shown(&page).await[2], "user: from elsewhere");
+    page.is_clean().await;
+}
+
+#[tokio::test]
 async fn a_bridge_that_is_killed_and_started_again_goes_on_in_the_open_page() {
     let Some(browser) = Browser::get() else { return };
     let mut bridge = playground().crashable().start().await;

@@ -128,7 +128,7 @@ export class Log {
     const element = this.#own.get(message);
     if (element) return element.isNumbered ? null : element;
     const isSame = (other) =>
-      !other.isNumbered && other.dataset.state === "sending" && other.text === text && other.pictures.length === images;
+      !other.isNumbered && other.dataset.state !== "failed" && other.text === text && other.pictures.length === images;
     return [...this.#outgoing.values()].find(isSame);
   }
 

@@ -1,16 +1,16 @@
 // What was written and is not yet with the server. It is kept until the server has it, over a reload too; each message has
 // an Idempotency-Key of its own, so that sending it again is safe, from two tabs as well.
 
-import { Refused, isWidget, session } from "./session.js";
+import { PATIENCE, Refused, isWidget, session } from "./session.js";
 
 const MIN_PAUSE = 1000;
 const MAX_PAUSE = 20_000;
 
 /** Refusals that mean "later" are waited out so often; then the person decides. */
-const PATIENCE = 6;
+const ATTEMPTS = 6;
 
-/** So long may one attempt take: pictures, over a slow line. */
-const ATTEMPT = 120_000;
+/** The slowest line that pictures are waited for on, in bytes a millisecond. */
+const SLOWEST = 20;
 
 export class Outbox {
   #items = [];
@@ -102,8 +102,8 @@ export class Outbox {
       item.code = "too_large";
       return false;
     }
-    if (refused?.code === "session_expired" && isWidget && item.attempts < PATIENCE) return this.#pause(item, 0);
-    if (!isAway && !(isLater && item.attempts < PATIENCE)) return false;
+    if (refused?.code === "session_expired" && isWidget && item.attempts < ATTEMPTS) return this.#pause(item, 0);
+    if (!isAway && !(isLater && item.attempts < ATTEMPTS)) return false;
     return this.#pause(item, refused?.retryAfter ?? 0);
   }
 
@@ -134,7 +134,8 @@ async function attempt(item) {
     headers["content-type"] = "application/json";
     body = JSON.stringify({ text: item.text, lang: item.lang });
   }
-  const options = { method: "POST", headers, body, signal: AbortSignal.timeout(ATTEMPT) };
+  const size = item.images.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  const options = { method: "POST", headers, body, signal: AbortSignal.timeout(PATIENCE + size / SLOWEST) };
   const response = await session.fetch("v1/messages", options);
   // It is there already: an earlier attempt, or another tab, had got through.
   const known = response.status === 409 && response.headers.get("location")?.split("/").pop();
@@ -147,7 +148,7 @@ async function attempt(item) {
 /** Whether the server answers at all. */
 async function isReachable() {
   try {
-    return (await session.fetch("v1/session")).ok;
+    return (await session.fetch("v1/session", { signal: AbortSignal.timeout(PATIENCE) })).ok;
   } catch {
     return false;
   }

@@ -9,6 +9,9 @@ const base = new URL(".", location.href);
 /** Renewed so long before its end, in seconds. */
 const MARGIN = 60;
 
+/** How long an answer may take, in milliseconds. A browser takes a connection that has died for one that is slow. */
+export const PATIENCE = 20_000;
+
 /** Where the guest's token is kept. Without storage the guest is a new one after a reload. */
 const SLOT = `caigunn-bridge ${base.pathname} guest`;
 
@@ -93,7 +96,8 @@ class Session {
 
   async #ofHost() {
     const token = await host.token();
-    const response = await fetch(address("v1/session"), { headers: { authorization: `Bearer ${token}` } });
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(address("v1/session"), { headers, signal: AbortSignal.timeout(PATIENCE) });
     if (!response.ok) throw await Refused.from(response);
     return { ...(await response.json()), token };
   }
@@ -117,7 +121,8 @@ class Session {
 
 function post(path, body) {
   const headers = { "content-type": "application/json" };
-  return fetch(address(path), { method: "POST", headers, body: JSON.stringify(body), cache: "no-store" });
+  const signal = AbortSignal.timeout(PATIENCE);
+  return fetch(address(path), { method: "POST", headers, body: JSON.stringify(body), cache: "no-store", signal });
 }
 
 /** Tabs that are opened together shall be one guest. */

@@ -9,6 +9,9 @@ const FIRST = 50;
 /** A comment comes every 15 seconds: after two without one the connection is dead, whatever it says. */
 const SILENCE = 35_000;
 
+/** An answer begins at once, or the connection is one that died while it was not used. */
+const HUSH = 10_000;
+
 /** A page that nobody looks at gives its connection back: browsers have six per site, for all tabs together. */
 const UNSEEN = 60_000;
 
@@ -21,6 +24,7 @@ export class Stream {
   #abort = null;
   #wake = () => {};
   #heardAt = 0;
+  #isOpen = false;
   #failures = 0;
   #seenAt = Date.now();
   /** Whether it was given back because nobody looks. */
@@ -83,7 +87,7 @@ export class Stream {
     const now = Date.now();
     if (!document.hidden || this.isWanted()) this.#seenAt = now;
     if (!this.#abort) return;
-    if (now - this.#heardAt > SILENCE) {
+    if (now - this.#heardAt > (this.#isOpen ? SILENCE : HUSH)) {
       this.#abort.abort();
     } else if (now - this.#seenAt > UNSEEN) {
       this.#rests = true;
@@ -96,6 +100,7 @@ export class Stream {
     this.#heardAt = Date.now();
     try {
       await session.token();
+      this.#heardAt = Date.now();
       const headers = { accept: "text/event-stream" };
       let query = "html=true";
       if (this.#last) headers["last-event-id"] = String(this.#last);
@@ -103,10 +108,12 @@ export class Stream {
       const options = { headers, signal: this.#abort.signal };
       const response = await session.fetch(session.path(`events?${query}`), options);
       if (!response.ok) throw await Refused.from(response);
+      this.#isOpen = true;
       this.#handlers.connection("connected");
       await this.#events(response.body.getReader());
     } finally {
       this.#abort = null;
+      this.#isOpen = false;
     }
   }
 
