@@ -53,7 +53,7 @@ impl Effective {
         }
         for (name, schema) in tables {
             let given = tree.get(name);
-            let Some(schema) = schema.filter(|s| given.is_some() || properties(s).next().is_some()) else { continue };
+            let Some(schema) = schema.filter(|s| given.is_some() || stands_by_itself(s)) else { continue };
             path.push(name.clone());
             self.table(shown, schema, given.unwrap_or(&Value::Null), path);
             path.pop();
@@ -78,6 +78,12 @@ impl Effective {
             (None, None) => Ok(()),
         };
     }
+}
+
+/// Whether a table that is not given is in force with its defaults. One with a key that must be given is simply not there.
+fn stands_by_itself(schema: &Value) -> bool {
+    let required = schema.get("required").and_then(Value::as_array).is_some_and(|keys| !keys.is_empty());
+    properties(schema).next().is_some() && !required
 }
 
 fn branch_of<'s>(schema: &'s Value, tree: &Value) -> &'s Value {

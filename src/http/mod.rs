@@ -11,4 +11,4 @@ mod socket;
 pub use auth::BearerKeys;
 pub use body::JsonBody;
 pub use problem::Problem;
-pub use server::{Connection, ServerLimits, serve};
+pub use server::{Connection, Mounted, ServerLimits, serve};

@@ -157,9 +157,9 @@ impl Dispatcher {
         }
         match verdict {
             Some(Verdict::Ended) => self.schedule.ended(kept.contact, now),
-            Some(Verdict::Again { turn, delay }) => self.schedule.put_back(turn, now + delay, now),
+            Some(Verdict::Again { turn, delay }) => self.again(turn, now + delay, now).await,
             Some(Verdict::NotYet { turn }) => {
-                self.schedule.put_back(turn, now + NOT_YET, now);
+                self.again(turn, now + NOT_YET, now).await;
                 self.backlog.fall_behind(0);
             }
             None => {
@@ -167,6 +167,29 @@ impl Dispatcher {
                 work::poisoned(&self.shared, &kept).await;
                 self.schedule.ended(kept.contact, now);
             }
+        }
+    }
+
+    /// Puts a turn back, into the line of the bot that its channel has by now.
+    async fn again(&mut self, turn: Box<Turn>, due: Instant, now: Instant) {
+        match self.shared.channel(&turn.channel) {
+            Some(entry) => self.schedule.put_back(turn, entry.bot, due, now),
+            None => {
+                self.schedule.ended(turn.contact, now);
+                self.hand_back(&turn).await;
+            }
+        }
+    }
+
+    /// Leaves a turn to the store that memory lets go of. One that was begun may still be claimed there, and claimed by a living
+    /// process it would not be read again.
+    async fn hand_back(&self, turn: &Turn) {
+        if turn.asks.is_empty() {
+            return;
+        }
+        let handed = self.shared.store.release_turn(turn.seq, self.shared.claim, None, Duration::ZERO, None).await;
+        if let Err(error) = handed {
+            tracing::debug!(turn = %turn.id, %error, "a turn is not handed back");
         }
     }
 
@@ -184,6 +207,12 @@ impl Dispatcher {
                 }
             }
             Wake::Changed { contact, seq, due_in } => self.schedule.postpone(contact, seq, Instant::now() + due_in),
+            Wake::Reconfigured { channel } => {
+                for turn in self.schedule.forget(&channel) {
+                    self.hand_back(&turn).await;
+                }
+                self.backlog.fall_behind(0);
+            }
             Wake::Left { channel, target } => self.shared.deliver.reload(&channel, &target),
             Wake::Moved { channel, from, to, contacts } => {
                 for contact in contacts {

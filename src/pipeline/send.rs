@@ -197,7 +197,9 @@ impl Deliver {
         };
         let lang = lang_of(shared, entry, row, &error).await;
         let judged = judge(row, error, &shared.rules, took, fastrand::f64(), || rest_notice(shared, entry, row, lang));
-        if let Some((scope, pause)) = judged.pause {
+        // What a channel hears that was built anew meanwhile (its old token is refused) must not hold up its successor.
+        let is_current = shared.channel(&row.channel).is_some_and(|now| now.generation == entry.generation);
+        if let Some((scope, pause)) = judged.pause.filter(|_| is_current) {
             self.pause(row, scope, pause);
         }
         judged.result

@@ -19,6 +19,7 @@ mod notify;
 mod path;
 mod process;
 mod push;
+mod reload;
 mod sandbox;
 mod secrets;
 mod sqlite;
