@@ -8,6 +8,7 @@ mod config;
 mod crash;
 mod discord;
 mod docs;
+mod face;
 mod faults;
 mod generated;
 mod house;

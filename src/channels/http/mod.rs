@@ -14,6 +14,7 @@ pub mod ids;
 pub mod ingress;
 pub mod normalize;
 mod outbound;
+mod page;
 mod pictures;
 pub mod render;
 pub mod send;
