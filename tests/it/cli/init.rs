@@ -400,7 +400,10 @@ async fn flags_alone() {
     let kept = newcomer.by_flags(&[&wrong[..], &["--untested", "--output", "kept.toml"]].concat()).await;
     assert_eq!((kept.code, kept.err.as_str()), (0, ""));
 
-    let done = newcomer.by_flags(&[&account[..], &["--channel", "telegram", "--token-file", "bot"]].concat()).await;
+    let done = {
+        let channel = ["--channel", "telegram", "--token-file", "bot", "--listen", "127.0.0.1:0"];
+        newcomer.by_flags(&[&account[..], &channel].concat()).await
+    };
     insta::assert_snapshot!(said(done), @r"
     Written: bridge.toml
 
@@ -422,7 +425,10 @@ async fn a_token_that_has_expired_is_renewed_and_the_new_one_is_written() {
     write("token", TOKEN);
     write("key", KEY);
     newcomer.caigunn.expire_token();
-    let done = newcomer.by_flags(&["--access-token-file", "token", "--api-key-file", "key", "--yes"]).await;
+    let done = {
+        let flags = ["--access-token-file", "token", "--api-key-file", "key", "--listen", "127.0.0.1:0", "--yes"];
+        newcomer.by_flags(&flags).await
+    };
     assert_eq!((done.code, done.err.as_str()), (0, ""));
     assert_ne!(newcomer.file("bridge.secrets/access_token").trim(), TOKEN);
     let checked = newcomer.runs(&["check", "--online"]).await;
