@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::bots::Opened;
-use crate::app::doctor::{Leg, Look};
+use crate::app::doctor::look::{Leg, Look};
 use crate::app::units::{Parts, Unit};
 use crate::app::{App, bots, rules};
 use crate::caigunn::{self, Account, ClientOptions, HttpClient, KeepError, KeptToken, Page, TokenKeep, UidsFilter};

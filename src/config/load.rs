@@ -8,11 +8,11 @@ use super::{
     Config,
     channels::RawSection,
     checks::check_all,
+    digest::FileDigest,
     layers::{FileText, Sources, merge},
     mistake::{Mistake, Mistakes},
     origins::Origins,
     schema::{Known, common_keys, internal},
-    secrets::FileDigest,
     validate::{Validator, at_path},
 };
 

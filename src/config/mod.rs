@@ -18,6 +18,7 @@ mod accounts;
 mod bots;
 mod channels;
 mod checks;
+mod digest;
 mod example;
 mod formats;
 mod identity;
@@ -48,6 +49,7 @@ pub use self::{
     accounts::{Account, BASE_URL_FORMAT},
     bots::Bot,
     channels::{Channel, RawSection},
+    digest::{FileDigest, digest_of},
     example::example,
     identity::Identity,
     layers::{FILE_VARIABLE, FileText, PREFIX, Sources, usual_places},
@@ -61,7 +63,6 @@ pub use self::{
     platform::{LateEdits, is_address},
     reference::reference,
     schema::{Kind, Known, schema},
-    secrets::{FileDigest, digest_of},
     server::{ListenAddress, Server},
     show::redacted,
     store::Store,

@@ -3,9 +3,9 @@
 use std::{ffi::OsStr, path::Path};
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::{
+    digest::{MAX_SECRET, digest},
     layers::read_at_most,
     mistake::{Mistake, OPEN_TO_ALL},
     origins::Origin,
@@ -13,7 +13,6 @@ use super::{
     validate::Validator,
 };
 
-const MAX_SECRET: usize = 64 << 10;
 /// Stands for a secret that could not be read, so that it is not reported as missing as well. The mistake is on record: no
 /// configuration that holds this is ever handed out.
 pub(super) const UNREADABLE: &str = "unreadable-secret-placeholder";
@@ -150,18 +149,6 @@ impl Validator<'_> {
             self.warnings.push(warning.hint(format!("chmod o-r {}, or use `{name}_file`", file.display())));
         }
     }
-}
-
-/// A digest of what stands in a file of secrets.
-pub type FileDigest = [u8; 32];
-
-fn digest(bytes: &[u8]) -> FileDigest {
-    Sha256::digest(bytes).into()
-}
-
-/// What stands in a file of secrets now; `None` if it cannot be read.
-pub fn digest_of(file: &Path) -> Option<FileDigest> {
-    read_at_most(file, MAX_SECRET).ok().map(|bytes| digest(&bytes))
 }
 
 fn base(key: &str) -> &str {

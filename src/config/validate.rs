@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{mistake::Mistake, origins::Origins, secrets::FileDigest};
+use super::{digest::FileDigest, mistake::Mistake, origins::Origins};
 
 pub(super) type Env = BTreeMap<OsString, OsString>;
 
