@@ -14,6 +14,7 @@ use crate::contract::inbox::WakeSender;
 use crate::contract::store::Store;
 use crate::model::Clock;
 use crate::pipeline::queue::Deliver;
+use crate::pipeline::speak::Speaker;
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 
 /// One finding or more for each bot and each channel.
@@ -64,6 +65,7 @@ async fn probe_with(app: &App, loaded: &Loaded, store: &Arc<dyn Store>) -> Vec<F
         wake: &wake,
         deliver: &deliver,
         history: opened.bots.clone(),
+        speak: Arc::new(Speaker::default()),
         clock: &clock,
         texts: Arc::new(rules::texts(config)),
         stop: &stop,

@@ -26,6 +26,7 @@ use crate::pipeline::contacts::ContactCache;
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::queue::Deliver;
 use crate::pipeline::shared::{Beat, Channels};
+use crate::pipeline::speak::Speaker;
 use crate::pipeline::{Shared, sweep};
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
 use crate::web;
@@ -126,6 +127,7 @@ impl App {
             wake: &wake,
             deliver: &deliver,
             history: opened.bots.clone(),
+            speak: Arc::new(Speaker::new(&shared)),
             clock: &clock,
             texts: Arc::new(rules::texts(config)),
             stop: &stop,

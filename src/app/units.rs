@@ -11,7 +11,7 @@ use crate::app::rules;
 use crate::config::{Channel as Section, Config, Mistake};
 use crate::contract::access::Access;
 use crate::contract::channel::{
-    Channel, ChannelContext, ChannelState, History, Listener, Registration, Routes, StateReporter,
+    Channel, ChannelContext, ChannelState, History, Listener, Registration, Routes, Speak, StateReporter,
 };
 use crate::contract::inbox::{InboxRules, InboxWriter, WakeSender};
 use crate::contract::outbox::OutboundWriter;
@@ -29,6 +29,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) wake: &'a WakeSender,
     pub(crate) deliver: &'a Deliver,
     pub(crate) history: Arc<dyn History>,
+    pub(crate) speak: Arc<dyn Speak>,
     pub(crate) clock: &'a Clock,
     pub(crate) texts: Arc<Texts>,
     pub(crate) stop: &'a CancellationToken,
@@ -104,6 +105,7 @@ impl Unit {
             texts: Arc::clone(&parts.texts),
             stop: stop.clone(),
             history: Arc::clone(&parts.history),
+            speak: Arc::clone(&parts.speak),
         };
         let channel: Arc<dyn Channel> = (registration.build)(parsed, context)?;
         let ingress = Arc::clone(&channel).ingress();

@@ -82,7 +82,9 @@ impl Example {
         for (name, property) in tables {
             path.push(name.clone());
             self.within = !live;
-            self.section(property, path, live);
+            // One that may be left out, and that holds what must be set, is not there until somebody wants it.
+            let wanted = is_required(schema, name) || property.get("required").is_none();
+            self.section(property, path, live && wanted);
             self.within = false;
             path.pop();
         }

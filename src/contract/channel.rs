@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Kind, Mistake, RawSection};
 use crate::contract::inbox::InboxWriter;
 use crate::contract::outbox::OutboundWriter;
-use crate::contract::store::{OutboxRow, Store};
+use crate::contract::store::{OutboxRow, Store, StoreError};
+use crate::model::outbound::Lane;
 use crate::model::texts::{Lang, Texts};
 use crate::model::{BotName, Capabilities, ChannelId, Clock, MediaRef, OutboundAction, Rendered, Scope, Target};
 
@@ -303,6 +304,34 @@ pub struct ChannelContext {
     pub stop: CancellationToken,
     /// How the history of a contact is read from CaiGunn, for a channel that offers it natively.
     pub history: Arc<dyn History>,
+    /// How a contact of any channel is spoken to, for a channel whose callers may do that.
+    pub speak: Arc<dyn Speak>,
+}
+
+/// Speaks to a contact of any channel without having been asked.
+#[async_trait]
+pub trait Speak: Send + Sync {
+    /// Commits the actions to the outbox of the channel whose contact has this uid, and has them sent there. On disk when it
+    /// returns.
+    async fn speak(
+        &self,
+        uid: &str,
+        actions: Vec<OutboundAction>,
+        dedupe_key: String,
+        lane: Lane,
+    ) -> Result<Spoken, StoreError>;
+}
+
+/// What became of something said first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    Queued,
+    /// The dedupe key was used before on that contact's channel; nothing was added.
+    Duplicate,
+    /// Nobody has this uid.
+    Unknown,
+    /// The contact's channel does not run; nothing was added.
+    NotRunning(ChannelId),
 }
 
 /// Reads a conversation's history from the chatbot's side.

@@ -1,7 +1,8 @@
 //! What clients of platforms' APIs have in common.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Proxy, Response, redirect, retry};
 
 /// How long establishing a connection may take.
@@ -53,6 +54,15 @@ impl Unanswered {
     }
 }
 
+/// How long a server asks to be left alone (RFC 9110): seconds, or a date.
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()),
+    }
+}
+
 /// What is said of a call that is late.
 pub const LATE: &str = "no answer in time";
 
@@ -88,7 +98,24 @@ pub fn without_quoted(refusal: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_quoted;
+    use std::time::{Duration, SystemTime};
+
+    use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+    use super::{retry_after, without_quoted};
+
+    #[test]
+    fn a_rest_is_asked_for_in_seconds_or_until_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let read = |value: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+            retry_after(&headers, now).map(|rest| rest.as_secs())
+        };
+        assert_eq!(read("120"), Some(120));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:07 GMT"), Some(0), "it is over");
+        assert_eq!((read("soon"), read("-1"), retry_after(&HeaderMap::new(), now)), (None, None, None));
+    }
 
     #[test]
     fn what_is_quoted_is_left_out() {

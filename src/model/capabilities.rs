@@ -27,16 +27,17 @@ pub struct Capabilities {
 /// A platform knows a send again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dedupes {
-    /// For how long after its first time.
+    /// For how long after its first time; [`Duration::MAX`] = for ever.
     pub within: Duration,
     /// How the addresses begin at which it does not; `None` = it does everywhere.
     pub except: Option<Cow<'static, str>>,
 }
 
 impl Dedupes {
-    /// Whether a send to this address, first made so long ago, would be known again.
-    pub fn knows(&self, address: &str, first_sent_ago: Duration) -> bool {
-        first_sent_ago < self.within && self.except.as_deref().is_none_or(|except| !address.starts_with(except))
+    /// Whether a send to this address, first made so long ago (`None` = unknown), would be known again.
+    pub fn knows(&self, address: &str, first_sent_ago: Option<Duration>) -> bool {
+        let in_time = self.within == Duration::MAX || first_sent_ago.is_some_and(|ago| ago < self.within);
+        in_time && self.except.as_deref().is_none_or(|except| !address.starts_with(except))
     }
 }
 
@@ -57,6 +58,8 @@ pub enum Delivery {
     Push,
     /// By being read from the journal: it has arrived when the turn is committed.
     Pull,
+    /// By being read, as with [`Pull`](Self::Pull): and calls of ours carry it further, where the channel renders any.
+    Both,
 }
 
 /// What happens to a message over the bound of pending turns or of the per-user rate.

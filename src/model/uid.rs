@@ -142,6 +142,11 @@ fn of_generation(base: &Arc<str>, generation: u32) -> Arc<str> {
     if generation == 0 { Arc::clone(base) } else { format!("{base}-.g{generation}").into() }
 }
 
+/// The base of a later generation's uid.
+pub(crate) fn base(uid: &str) -> Option<&str> {
+    uid.rsplit_once("-.g").map(|(base, _)| base)
+}
+
 /// The uid of a contact whose rendered one belongs to another contact already, which only a changed template can cause.
 pub(crate) fn instead(channel: &str, contact: &str) -> Arc<str> {
     // The label occurs nowhere else, so no hash of a sender's parts has the same input.

@@ -4,7 +4,7 @@
 //! from [`fetch`], calls in [`ask`], [`recover`] after an ambiguous one, [`commands`]), [`plan`] decides what is said,
 //! [`deliver`] brings each target's calls to their sender in order ([`lanes`] is its pure part), [`admit`] says when one may be
 //! made (by its [`slots`]; [`pace`] is its pure part), [`send`] makes them ([`judge`] says what their failures mean), [`sweep`] forgets.
-//! [`retry`] and [`breaker`] hold the decisions about failures.
+//! [`speak`] says something first, on any channel. [`retry`] and [`breaker`] hold the decisions about failures.
 
 pub mod admit;
 pub mod ask;
@@ -29,6 +29,7 @@ pub mod schedule;
 pub mod send;
 pub mod shared;
 pub mod slots;
+pub mod speak;
 pub mod sweep;
 pub mod typing;
 pub mod work;

@@ -159,7 +159,7 @@ pub(crate) fn say(channel: &dyn Channel, to: &Target, action: OutboundAction) ->
     let delivery = channel.capabilities().delivery;
     let calls = match delivery {
         Delivery::Pull => Vec::new(),
-        Delivery::Push => channel.render(&action, to),
+        Delivery::Push | Delivery::Both => channel.render(&action, to),
     };
     Said { action, delivery, calls }
 }
@@ -431,7 +431,9 @@ mod tests {
         for reason in [Reason::GaveUp, Reason::TooOld] {
             assert!(!told_already(reason, &contact(), Delivery::Push));
             assert!(told_already(reason, &told("gave_up"), Delivery::Push));
-            assert!(!told_already(reason, &told("gave_up"), Delivery::Pull), "a program that asked is told every time");
+            for read in [Delivery::Pull, Delivery::Both] {
+                assert!(!told_already(reason, &told("gave_up"), read), "a program that asked is told every time");
+            }
             let noted = contact_change(Outcome::Explained(reason), &contact()).noticed;
             assert_eq!(noted, Some(Some(Arc::from(reason.as_str()))));
             assert_eq!(contact_change(Outcome::Dead(reason), &told("too_old")).noticed, None);

@@ -223,7 +223,7 @@ impl Deliver {
 /// Whether a call that may have arrived is made again, by what the platform and the operator say.
 fn may_send_again(shared: &Shared, entry: &ChannelEntry, row: &OutboxRow) -> bool {
     let dedupes = entry.channel.capabilities().dedupes_sends.as_ref();
-    let deduped = dedupes.zip(row.first_sent_ago).is_some_and(|(known, ago)| known.knows(&row.target.address, ago));
+    let deduped = dedupes.is_some_and(|known| known.knows(&row.target.address, row.first_sent_ago));
     let (again, result) = match (deduped, shared.rules.resend_in_doubt) {
         (true, _) => (true, "deduped"),
         (false, true) => (true, "resent"),

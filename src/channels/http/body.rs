@@ -11,7 +11,7 @@ use http::{HeaderMap, header};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::channels::http::normalize::{Picture, Request};
+use crate::channels::http::normalize::{Picture, Request, Source};
 use crate::http::{JsonBody, Problem};
 use crate::model::error;
 
@@ -32,13 +32,19 @@ struct Json {
     lang: Option<String>,
 }
 
-/// An image in JSON: base64, bare, as a `data:` URL, or in an object with a name.
+/// An image in JSON: base64, bare, as a `data:` URL, or in an object with a name; or an object that says where it is.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "base64 text, or an object {\"data\": base64, \"name\": text}")]
+#[serde(
+    untagged,
+    expecting = "base64 text, or an object {\"data\": base64, \"name\": text} or {\"url\": …, \"name\": text}"
+)]
 enum JsonImage {
     Bare(String),
     Named {
-        data: String,
+        #[serde(default)]
+        data: Option<String>,
+        #[serde(default)]
+        url: Option<String>,
         #[serde(default)]
         name: Option<String>,
     },
@@ -101,12 +107,18 @@ pub(super) async fn read(request: axum::extract::Request, max_images: usize) -> 
 fn from_json(json: Json) -> Result<Request, Problem> {
     let mut images = Vec::with_capacity(json.images.len());
     for (n, image) in json.images.into_iter().enumerate() {
-        let (data, name) = match image {
-            JsonImage::Bare(data) => (data, None),
-            JsonImage::Named { data, name } => (data, name),
+        let (data, url, name) = match image {
+            JsonImage::Bare(data) => (Some(data), None, None),
+            JsonImage::Named { data, url, name } => (data, url, name),
         };
-        let bytes = decode(&data).ok_or_else(|| Problem::invalid(format!("`images[{n}]` is not base64")))?;
-        images.push(Picture { name, bytes });
+        let source = match (data, url) {
+            (Some(data), None) => {
+                Source::Bytes(decode(&data).ok_or_else(|| Problem::invalid(format!("`images[{n}]` is not base64")))?)
+            }
+            (None, Some(url)) => Source::Url(url),
+            _ => return Err(Problem::invalid(format!("`images[{n}]` needs either `data` or `url`"))),
+        };
+        images.push(Picture { name, source });
     }
     Ok(Request {
         user: json.user,
@@ -151,7 +163,7 @@ async fn from_multipart(mut multipart: Multipart, max_images: usize) -> Result<R
                 }
                 let name = field.file_name().map(str::to_owned);
                 let bytes = field.bytes().await.map_err(Problem::from)?;
-                request.images.push(Picture { name, bytes });
+                request.images.push(Picture { name, source: Source::Bytes(bytes) });
             }
             other => {
                 let other: String = other.chars().take(40).collect();

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::channels::http::caller::GUEST;
-use crate::channels::http::cors;
+use crate::channels::http::{callback, cors};
 use crate::config::{HumanDuration, Mistake, RawSection};
 use crate::contract::Parsed;
+use crate::http::address::Network;
 use crate::model::Secret;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -99,6 +100,7 @@ pub struct Callback {
     #[schemars(extend("examples" = ["whsec_REPLACE-ME"]))]
     pub secret: Secret,
     /// The secret before this one: while it is set, requests carry both signatures.
+    #[schemars(extend("examples" = ["whsec_REPLACE-ME"]))]
     pub previous_secret: Option<Secret>,
     /// How long the receiver may take.
     #[serde(default = "default_callback_timeout")]
@@ -183,8 +185,41 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
         let reason = "is the name of the playground's own guests";
         mistakes.push(section.mistake(&format!("keys.{GUEST}"), reason).hint("give the key another name".to_owned()));
     }
+    for (name, key) in &config.keys {
+        if let Some(callback) = &key.callback {
+            mistakes.extend(callback_mistakes(section, &format!("keys.{name}.callback"), callback));
+        }
+    }
+    for (n, network) in config.image_networks.iter().enumerate() {
+        if network.parse::<Network>().is_err() {
+            let hint = "such as 10.20.0.0/16, 10.20.30.40 or fd00:1234::/32".to_owned();
+            mistakes.push(section.mistake(&format!("image_networks.[{n}]"), "is no network").hint(hint));
+        }
+    }
     if *config.wait > *config.max_wait {
         mistakes.push(section.mistake("wait", "is longer than `max_wait`"));
     }
     if mistakes.is_empty() { Ok(Box::new(config)) } else { Err(mistakes) }
+}
+
+/// No reason or hint repeats a value: URLs of callbacks may hold tokens.
+fn callback_mistakes(section: &RawSection, at: &str, callback: &Callback) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    if callback::address(&callback.url).is_none() {
+        let hint = "http or https, without a user name and a password: https://shop.example/bridge".to_owned();
+        mistakes.push(section.mistake(&format!("{at}.url"), "is no address to post to").hint(hint));
+    }
+    let previous = callback.previous_secret.as_ref().map(|secret| ("previous_secret", secret));
+    for (field, secret) in [("secret", &callback.secret)].into_iter().chain(previous) {
+        let reason = if secret.expose().contains(PLACEHOLDER) {
+            "is still the example's, which everybody knows"
+        } else if callback::sign::key(secret).is_none() {
+            "is no secret of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64"
+        } else {
+            continue;
+        };
+        let hint = "make one with `echo whsec_$(openssl rand -base64 32)`".to_owned();
+        mistakes.push(section.mistake(&format!("{at}.{field}"), reason).hint(hint));
+    }
+    mistakes
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::contract::store::OutboxRow;
 use crate::model::hex::hex;
 use crate::model::{ContactKey, EventKey, Sender, Target};
 
@@ -50,15 +51,59 @@ pub(super) fn event_key(key: &str, session: Option<(&str, Option<&str>)>, idempo
     }
 }
 
-/// Answers are read, not sent: the target only names the contact.
+/// The key of something said first, within its API key.
+pub(super) fn announcement_key(channel: &str, key: &str, dedupe_key: Option<&str>) -> String {
+    match dedupe_key {
+        Some(given) => format!("http:{channel}:{key}:{given}"),
+        None => format!("http:{channel}:{key}|{}", Uuid::now_v7().as_simple()),
+    }
+}
+
+/// Who a target is, in the caller's words.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// The API key.
+    pub(super) key: String,
+    pub(super) user: Option<String>,
+    pub(super) conversation: Option<String>,
+}
+
+/// Reads a target; `None` for one that is none of this channel's.
+pub(super) fn named(target: &Target) -> Option<Named> {
+    let part = |label: &str| {
+        let parts = target.key.split('|').filter_map(|part| part.split_once(':'));
+        // As `ContactKey` escapes them: the escape sign itself comes last.
+        parts.into_iter().find(|(name, _)| *name == label).map(|(_, part)| part.replace("%7C", "|").replace("%25", "%"))
+    };
+    Some(Named { key: part("t")?, user: part("u"), conversation: part("c") })
+}
+
+/// What the callbacks of an API key are held back by when its receiver asks for a rest.
+pub(super) fn callback_scope(key: &str) -> String {
+    format!("callback:{key}")
+}
+
+/// The same for every attempt of a row, another one for every other row, of another store too: the time of saying is in the
+/// payload.
+pub(super) fn webhook_id(row: &OutboxRow) -> String {
+    let parts = format!("{}\n{}\n{}", row.channel, row.seq, row.payload);
+    format!("msg_{}", hex(&Sha256::digest(parts)[..16]))
+}
+
+/// What a receiver that wants no more is remembered under.
+pub(super) fn stopped(channel: &str, key: &str, url: &str) -> String {
+    format!("{channel}:{key}:{}", hex(&Sha256::digest(url)[..16]))
+}
+
+/// Who reads an answer asks for it, and a callback is found by its API key: the target only names the contact.
 pub(super) fn target(contact: &ContactKey) -> Target {
     Target { key: Arc::from(contact.as_str()), ..Target::default() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{belongs, event_key, sender};
-    use crate::model::{ContactKey, Scope};
+    use super::{Named, belongs, event_key, named, sender, target};
+    use crate::model::{ContactKey, Scope, Target};
 
     #[test]
     fn a_key_owns_its_people_only() {
@@ -85,5 +130,18 @@ mod tests {
         let distinct: std::collections::HashSet<_> = keys.iter().map(|key| key.as_str()).collect();
         assert_eq!(distinct.len(), keys.len());
         assert_eq!(keys[2], event_key("shop", Some(("a", None)), Some("1")));
+    }
+
+    #[test]
+    fn a_target_says_who_it_is() {
+        for user in ["alice", "a|u:bob", "100 %", "%7C|%25", "a:b", "小明"] {
+            for conversation in [None, Some("c|1"), Some("")] {
+                let contact = ContactKey::new(Scope::UserInChat, &sender("shop", user, conversation));
+                let (user, conversation) = (Some(user.to_owned()), conversation.map(str::to_owned));
+                let who = Named { key: "shop".into(), user, conversation };
+                assert_eq!(named(&target(&contact)), Some(who));
+            }
+        }
+        assert_eq!(named(&Target::of("c:1|u:2")), None);
     }
 }

@@ -16,8 +16,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
 use crate::channels::http::caller::Caller;
-use crate::channels::http::normalize::{self, Bounds};
-use crate::channels::http::{HttpChannel, body, cors, render, store_problem};
+use crate::channels::http::normalize::{self, Bounds, Source};
+use crate::channels::http::{HttpChannel, body, cors, outbound, render, store_problem};
 use crate::contract::channel::{ChannelState, Routes};
 use crate::contract::inbox::Receipt;
 use crate::http::Problem;
@@ -50,6 +50,7 @@ pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
         .route("/v1/conversations/{user}/reset", post(reset))
         .route("/v1/conversations/{user}/history", get(history))
         .route("/v1/conversations/{user}/events", get(events::events))
+        .route("/v1/outbound", post(outbound::post))
         .route("/v1/sessions", post(sessions::mint))
         .route("/v1/session", get(sessions::whose));
     if channel.config.playground {
@@ -68,6 +69,7 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     let mut message = body::read(request, max_images).await?;
     caller.fill(&mut message)?;
     message.check(&Bounds { max_text: channel.config.max_text as usize, max_images })?;
+    channel.pictures.check(&message)?;
 
     let inbox = &channel.context.inbox;
     let sender = message.sender(&caller.key);
@@ -88,7 +90,10 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     }
     let mut stored = Vec::with_capacity(message.images.len());
     for image in &message.images {
-        stored.push(channel.context.store.put_media(image.bytes.clone()).await.map_err(store_problem)?);
+        stored.push(match &image.source {
+            Source::Bytes(bytes) => Some(channel.context.store.put_media(bytes.clone()).await.map_err(store_problem)?),
+            Source::Url(_) => None,
+        });
     }
     let incoming = normalize::message(message, sender, &contact, event_key, stored, fingerprint.clone());
     // The pictures are in the store: waiting for the answer must not keep other bodies out.
@@ -316,7 +321,7 @@ fn not_let_in() -> Problem {
     Problem::new(error::NOT_ALLOWED).detail("This user or conversation is not let in.")
 }
 
-fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response {
+pub(super) fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -2,16 +2,19 @@
 //!
 //! [`config`] the keys of the section · [`ids`] how callers, people and requests are named · [`caller`] who calls, with an API
 //! key or a [`session`] token · [`cors`] from which sites · [`ingress`] the routes · [`body`] from JSON or multipart to a request ·
-//! [`normalize`] from a request to an event · [`render`] from turns and the journal to what is answered · [`send`] what a pulled
-//! channel has to send (nothing).
+//! [`normalize`] from a request to an event · [`render`] from turns and the journal to what is answered · [`send`] what goes out
+//! by itself: `callback`s, where an API key has one · `outbound` what is said first · `pictures` by URL.
 
 pub mod body;
+mod callback;
 mod caller;
 pub mod config;
 mod cors;
 pub mod ids;
 pub mod ingress;
 pub mod normalize;
+mod outbound;
+mod pictures;
 pub mod render;
 pub mod send;
 mod session;
@@ -26,7 +29,9 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 use tokio::sync::{OnceCell, broadcast};
 
 use crate::channels::http::body::Bodies;
+use crate::channels::http::callback::Callbacks;
 use crate::channels::http::config::HttpConfig;
+use crate::channels::http::pictures::Pictures;
 use crate::channels::http::session::Signer;
 use crate::config::Kind;
 use crate::contract::channel::{Channel, ChannelContext, Parsed, Registration};
@@ -44,7 +49,7 @@ pub fn registration() -> Registration {
         default_uid_template: "{channel}-{tenant}-{user}",
         parse: config::parse,
         listens_as: |_| None,
-        capabilities: |_| send::capabilities(),
+        capabilities: send::capabilities,
         build,
     }
 }
@@ -66,6 +71,8 @@ pub struct HttpChannel {
     streams: ingress::Streams,
     /// Tells streams whose conversation has not begun that it may have.
     arrivals: broadcast::Sender<ContactKey>,
+    callbacks: Callbacks,
+    pictures: Pictures,
     context: ChannelContext,
 }
 
@@ -98,6 +105,8 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
         .collect();
     let signers =
         config.keys.iter().map(|(name, key)| (Arc::from(name.as_str()), Signer::new(key.key.expose()))).collect();
+    let callbacks = Callbacks::new(&config, context.id.as_str())?;
+    let pictures = Pictures::new(&config)?;
     Ok(Arc::new(HttpChannel {
         config,
         keys,
@@ -109,6 +118,8 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
         guest_limiter: RateLimiter::direct(per_minute(ingress::GUESTS)),
         streams: ingress::Streams::default(),
         arrivals: broadcast::channel(ARRIVALS).0,
+        callbacks,
+        pictures,
         context,
     }))
 }

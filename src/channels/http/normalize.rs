@@ -24,7 +24,14 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Picture {
     pub(super) name: Option<String>,
-    pub(super) bytes: bytes::Bytes,
+    pub(super) source: Source,
+}
+
+/// The picture itself, or where it is.
+#[derive(Debug)]
+pub(super) enum Source {
+    Bytes(bytes::Bytes),
+    Url(String),
 }
 
 /// The longest user, conversation and nickname, in bytes.
@@ -73,7 +80,16 @@ impl Request {
             add(part.unwrap_or_default().as_bytes());
         }
         for image in &self.images {
-            add(&image.bytes);
+            match &image.source {
+                Source::Bytes(bytes) => {
+                    add(b"data");
+                    add(bytes);
+                }
+                Source::Url(url) => {
+                    add(b"url");
+                    add(url.as_bytes());
+                }
+            }
         }
         let digest: [u8; 32] = hash.finalize().into();
         hex(&digest[..16])
@@ -109,24 +125,26 @@ pub(super) fn nickname(nickname: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A message with its pictures already in the store.
+/// A message with what was sent of its pictures already in the store.
 pub(super) fn message(
     request: Request,
     sender: Sender,
     contact: &ContactKey,
     key: EventKey,
-    stored: Vec<MediaId>,
+    stored: Vec<Option<MediaId>>,
     note: Option<String>,
 ) -> Incoming {
     let media = request
         .images
         .into_iter()
         .zip(stored)
-        .map(|(image, id)| MediaRef {
-            kind: MediaKind::Image,
-            place: MediaPlace::Stored(id),
-            bytes: Some(image.bytes.len() as u64),
-            name: image.name,
+        .map(|(image, id)| {
+            let (place, bytes) = match (image.source, id) {
+                (Source::Bytes(bytes), Some(id)) => (MediaPlace::Stored(id), Some(bytes.len() as u64)),
+                (Source::Bytes(_), None) => (MediaPlace::Absent, None),
+                (Source::Url(url), _) => (MediaPlace::Remote(url), None),
+            };
+            MediaRef { kind: MediaKind::Image, place, bytes, name: image.name }
         })
         .collect();
     let message = Message { text: request.text, media, ..Message::default() };
@@ -154,7 +172,7 @@ pub(super) fn event(
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, Picture, Request};
+    use super::{Bounds, Picture, Request, Source};
 
     fn request(user: &str, text: &str) -> Request {
         Request { user: user.into(), text: text.into(), ..Request::default() }
@@ -174,7 +192,8 @@ mod tests {
             with(|request| request.nickname = Some(String::new())),
             with(|request| request.conversation = Some("c".into())),
             with(|request| request.lang = Some("c".into())),
-            with(|request| request.images.push(Picture { name: None, bytes: "x".into() })),
+            with(|request| request.images.push(Picture { name: None, source: Source::Bytes("x".into()) })),
+            with(|request| request.images.push(Picture { name: None, source: Source::Url("x".into()) })),
         ];
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
@@ -190,7 +209,7 @@ mod tests {
         assert_eq!(detail(&request("a", "小明你好")), "`text` has 4 characters; the limit is 3");
         assert_eq!(detail(&request("a", " ")), "there is neither `text` nor an image");
         let mut many = request("a", "hi");
-        many.images.push(Picture { name: None, bytes: "x".into() });
+        many.images.push(Picture { name: None, source: Source::Bytes("x".into()) });
         assert_eq!(detail(&many), "`images` has 1 entries; the limit is 0");
         assert!(request("a", "小明你").check(&bounds).is_ok());
     }

@@ -1,26 +1,31 @@
-//! What a pulled channel has to send: nothing. Its answers are read from the journal.
+//! What goes out by itself. Answers are read from the journal; where an API key has a callback, they are posted there as well.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::channels::http::config::HttpConfig;
 use crate::channels::http::{HttpChannel, ingress};
-use crate::contract::channel::{Channel, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
+use crate::contract::channel::{Channel, FetchError, Finding, Ingress, Parsed, SendError, SendReceipt, Signal};
 use crate::contract::store::OutboxRow;
-use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, TextLimits, TextUnit};
+use crate::model::capabilities::{Capabilities, Dedupes, Delivery, Markup, Overflow, TextLimits, TextUnit};
 use crate::model::{MediaRef, OutboundAction, Rendered, Target};
 
-pub(super) fn capabilities() -> Capabilities {
+pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {
+    let config = parsed.downcast_ref::<HttpConfig>();
+    let calls = config.is_some_and(|config| config.keys.values().any(|key| key.callback.is_some()));
     Capabilities {
-        delivery: Delivery::Pull,
+        delivery: if calls { Delivery::Both } else { Delivery::Pull },
         text: TextLimits { max: usize::MAX, unit: TextUnit::Bytes },
         attachment_bytes: 0,
         markup: Markup::Markdown,
         replies: false,
         edits: false,
         typing: None,
-        dedupes_sends: None,
+        // Receivers drop what they have seen, by its `webhook-id`.
+        dedupes_sends: calls.then_some(Dedupes { within: Duration::MAX, except: None }),
         rates: Vec::new(),
         maintain_every: None,
         overflow: Overflow::Refuse,
@@ -37,22 +42,23 @@ impl Channel for HttpChannel {
         Ingress { listeners: Vec::new(), routes: Some(ingress::routes(self)) }
     }
 
-    fn render(&self, _: &OutboundAction, _: &Target) -> Vec<Rendered> {
-        Vec::new()
+    fn render(&self, action: &OutboundAction, to: &Target) -> Vec<Rendered> {
+        // The time of saying is told to the receiver.
+        Vec::from_iter(self.callbacks.render(action, to, self.context.clock.now()))
     }
 
-    async fn send(&self, _: &OutboxRow) -> Result<SendReceipt, SendError> {
-        Err(SendError::Rejected { reason: "answers of an HTTP channel are read, not sent".into() })
+    async fn send(&self, call: &OutboxRow) -> Result<SendReceipt, SendError> {
+        self.callbacks.post(call, &self.context).await
     }
 
-    async fn fetch(&self, _: &MediaRef, _: u64) -> Result<Bytes, FetchError> {
-        Err(FetchError::Gone("pictures of an HTTP channel come with the request".into()))
+    async fn fetch(&self, media: &MediaRef, max_bytes: u64) -> Result<Bytes, FetchError> {
+        self.pictures.fetch(media, max_bytes).await
     }
 
     async fn signal(&self, _: &Target, _: Signal) {}
 
     async fn maintain(&self) -> Result<(), SendError> {
-        Ok(())
+        self.callbacks.remember(&self.context).await
     }
 
     async fn probe(&self) -> Result<Vec<Finding>, SendError> {

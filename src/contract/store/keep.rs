@@ -15,6 +15,9 @@ pub trait Contacts: Send + Sync {
 
     async fn contact_by_key(&self, channel: &ChannelId, key: &ContactKey) -> Result<Option<Arc<Contact>>>;
 
+    /// The contact of any channel whose uid this is, its present one or that of its first generation; with its channel.
+    async fn contact_by_uid(&self, uid: &str) -> Result<Option<(ChannelId, Arc<Contact>)>>;
+
     async fn set_mode(&self, id: ContactId, mode: Mode) -> Result<Arc<Contact>>;
 }
 

@@ -98,6 +98,27 @@ impl Contacts for SqliteStore {
         Ok(self.readers.read(read).await?.map(Arc::new))
     }
 
+    async fn contact_by_uid(&self, uid: &str) -> Result<Option<(ChannelId, Arc<Contact>)>> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            contact_columns!(),
+            ", ch.name AS channel_name FROM contacts c JOIN names ch ON ch.id = c.channel WHERE c.base_uid = ?1"
+        );
+        let uid = uid.to_owned();
+        let read = move |conn: &_| {
+            let of_base = |base: &str| {
+                first(conn, SQL, params![base], |row| Ok((row.get::<_, String>("channel_name")?, rows::contact(row)?)))
+            };
+            if let Some(found) = of_base(&uid)? {
+                return Ok(Some(found));
+            }
+            let Some(base) = uid::base(&uid) else { return Ok(None) };
+            Ok(of_base(base)?.filter(|(_, contact)| *contact.uid() == *uid))
+        };
+        let found = self.readers.read(read).await?;
+        Ok(found.map(|(channel, contact)| (ChannelId::new(channel), Arc::new(contact))))
+    }
+
     async fn set_mode(&self, id: ContactId, mode: Mode) -> Result<Arc<Contact>> {
         self.writer
             .write(move |tx| {

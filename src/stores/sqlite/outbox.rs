@@ -142,7 +142,7 @@ fn enqueue(
     }
     let contact = only_contact(tx, channel, &announcement.target)?;
     let gone = match delivery {
-        Delivery::Push => gone::why(tx, channel, &announcement.target.key)?,
+        Delivery::Push | Delivery::Both => gone::why(tx, channel, &announcement.target.key)?,
         Delivery::Pull => None,
     };
     let mut last = None;
@@ -151,7 +151,7 @@ fn enqueue(
         last = Some(n);
         if let Some(error) = &gone {
             gone::refuse_spoken(tx, channel, n, (&announcement.target, target), announcement.lane, error)?;
-        } else if delivery == Delivery::Push {
+        } else if delivery != Delivery::Pull {
             tx.run(
                 "INSERT INTO unrendered (action, channel, target, lane) VALUES (?1, ?2, ?3, ?4)",
                 params![n, channel, target, announcement.lane.as_number()],

@@ -22,6 +22,7 @@ use caigunn_bridge::model::outbound::Lane;
 use caigunn_bridge::model::texts::{Lang, Texts};
 use caigunn_bridge::model::uid::UidTemplate;
 use caigunn_bridge::model::{BotName, ChannelId, Clock, OutboundAction, Scope, Target, Timestamp};
+use caigunn_bridge::pipeline::speak::Speaker;
 use caigunn_bridge::stores::sqlite::{SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -182,6 +183,7 @@ fn build(keys: Value, store: &Arc<dyn Store>, clock: &Clock) -> (Arc<dyn Channel
         lang: Lang::En,
         stop: tokio_util::sync::CancellationToken::new(),
         history: Arc::new(NoHistory),
+        speak: Arc::new(Speaker::default()),
     };
     ((registration.build)(parsed, context).unwrap(), state)
 }

@@ -1,6 +1,7 @@
 //! `docs/http-api.md`, point by point, against a running bridge.
 
 mod access;
+mod callbacks;
 mod clients;
 mod conversations;
 mod cors;
@@ -8,7 +9,11 @@ mod errors;
 mod events;
 mod forms;
 mod idempotency;
+mod image_urls;
 mod limits;
+mod outbound;
+mod receiver;
+mod section;
 mod sessions;
 mod waiting;
 

@@ -1,8 +1,10 @@
 //! Speaking first: what answers nobody.
 
+use serde_json::{Value, json};
+
 use super::World;
 use super::platform::Fault;
-use crate::support::until;
+use crate::support::{KEY, until};
 
 #[tokio::test]
 async fn an_announcement_is_made_once_across_a_restart() {
@@ -48,4 +50,43 @@ async fn a_broadcast_leaves_room_for_answers() {
     assert!(before < 100, "the answer waited for the whole broadcast");
     until("the broadcast is done", async || world.platform.delivered().len() == 101).await;
     world.rests().await;
+}
+
+/// Says something over the HTTP channel to whoever has this uid: status and answer.
+async fn speaks(world: &World, uid: &str, dedupe_key: &str) -> (u16, Value) {
+    let body = json!({ "to": { "uid": uid }, "text": "We open at *nine*.", "dedupe_key": dedupe_key });
+    let request = world.bridge.client.post(world.bridge.url("/v1/outbound")).bearer_auth(KEY).json(&body);
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn whoever_the_bridge_knows_is_spoken_to_by_uid() {
+    let mut world = World::with("pager_uid", |setup| setup.set("CHANNELS__WEB__KEYS__SHOP__OUTBOUND", "all")).await;
+    assert_eq!(speaks(&world, "pager_uid-ann", "1").await.0, 404, "who has never written");
+    world.platform.says("ann", "hello");
+    world.gets("ann", 1).await;
+    assert_eq!(speaks(&world, "pager_uid-ann", "1").await, (202, json!({ "state": "queued" })));
+    assert_eq!(world.gets("ann", 2).await[1], "We open at *nine*.", "in that channel's own form");
+    assert_eq!(speaks(&world, "pager_uid-ann", "1").await, (200, json!({ "state": "duplicate" })));
+    world.platform.says("ann", "/reset");
+    world.gets("ann", 3).await;
+    for (uid, status) in
+        [("pager_uid-ann-.g1", 202), ("pager_uid-ann-.g0", 404), ("pager_uid-ann-.g2", 404), ("ann", 404)]
+    {
+        assert_eq!(speaks(&world, uid, uid).await.0, status, "{uid}");
+    }
+    world.gets("ann", 4).await;
+    world.platform.set_down(true);
+    assert_eq!(speaks(&world, "pager_uid-ann", "3").await.0, 202);
+    world.bridge.start_again(&[]).await;
+    assert_eq!(speaks(&world, "pager_uid-ann", "3").await.0, 200);
+    world.platform.set_down(false);
+    world.gets("ann", 5).await;
+    world.rests().await;
+    assert_eq!(world.platform.texts("ann").len(), 5);
+    world.bridge.start_again(&[("CHANNELS__PAGER_UID__ENABLED", "false")]).await;
+    let (status, problem) = speaks(&world, "pager_uid-ann", "4").await;
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+    assert!(problem["detail"].as_str().unwrap().contains("pager_uid"), "{problem}");
 }

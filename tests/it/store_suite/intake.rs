@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use caigunn_bridge::contract::store::{Accepted, NewEvent, Utterance};
+use caigunn_bridge::contract::store::{Accepted, ContactChange, FinishTurn, NewEvent, Utterance};
 use caigunn_bridge::model::capabilities::Overflow;
 use caigunn_bridge::model::turn::{Outcome, Reason, TurnState};
 use caigunn_bridge::model::{InboundEvent, Lang, LateEdit, Message, Target};
@@ -264,4 +264,24 @@ pub(crate) async fn a_verdict_is_said_once_per_burst<F: StoreFactory>() {
     opened(w.accept(judged("bob", "3")).await);
     w.store.finish_turn(w.end(&turn, Vec::new())).await.unwrap();
     opened(w.accept(judged("ann", "4")).await);
+}
+
+pub(crate) async fn a_contact_is_found_by_its_uid<F: StoreFactory>() {
+    let w = World::<F>::new().await;
+    let (turn, ann) = w.say("ann", "1").await;
+    w.say("bob", "2").await;
+    let found = async |uid: &str| w.store.contact_by_uid(uid).await.unwrap().map(|(of, contact)| (of, contact.id));
+    let is_ann = Some((channel(), ann.id));
+    assert_eq!((found("web-ann").await, found("web-an").await, found("").await), (is_ann.clone(), None, None));
+    let reset = ContactChange { reset: true, ..ContactChange::default() };
+    let end = FinishTurn { contact: reset, ..w.end(&turn, Vec::new()) };
+    let now = w.store.finish_turn(end).await.unwrap().contact.unwrap();
+    assert_ne!(*now.uid(), *ann.uid());
+    assert_eq!(
+        (found(&now.uid()).await, found("web-ann").await),
+        (is_ann.clone(), is_ann),
+        "its present one and its first"
+    );
+    let later = now.uid().replace(".g1", ".g2");
+    assert_eq!((found(&later).await, found("web-bob-.g1").await), (None, None), "nobody's yet");
 }

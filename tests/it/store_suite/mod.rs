@@ -236,6 +236,7 @@ macro_rules! store_suite {
             intake::cursors_of_a_prefix_are_listed_and_forgotten
             intake::a_contact_is_created_once_and_kept_up_to_date
             intake::a_uid_that_is_taken_is_not_shared
+            intake::a_contact_is_found_by_its_uid
             intake::members_of_a_group_join_a_held_turn
             intake::a_member_that_comes_late_opens_a_turn
             intake::an_edit_replaces_what_nobody_has_begun
