@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::channels::http::normalize::{Picture, Request, Source};
-use crate::http::{JsonBody, Problem};
+use crate::http::{JsonBody, Object, Problem};
 use crate::model::error;
 
 #[derive(Deserialize)]
@@ -36,18 +36,28 @@ struct Json {
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "base64 text, or an object {\"data\": base64, \"name\": text} or {\"url\": …, \"name\": text}"
+    expecting = "`images` takes base64 texts and objects {\"data\": base64, \"name\": text} or {\"url\": …, \"name\": text}"
 )]
 enum JsonImage {
     Bare(String),
-    Named {
-        #[serde(default)]
-        data: Option<String>,
-        #[serde(default)]
-        url: Option<String>,
-        #[serde(default)]
-        name: Option<String>,
-    },
+    Here(Object<Here>),
+    There(Object<There>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Here {
+    data: String,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct There {
+    url: String,
+    #[serde(default)]
+    name: Option<String>,
 }
 
 /// Bounds the memory of all bodies together: many large ones at once wait for each other.
@@ -97,7 +107,7 @@ pub(super) async fn read(request: axum::extract::Request, max_images: usize) -> 
             from_multipart(multipart, max_images).await
         }
         "application/json" => {
-            let JsonBody(json) = JsonBody::<Json>::from_request(request, &()).await?;
+            let JsonBody(Object(json)) = JsonBody::<Object<Json>>::from_request(request, &()).await?;
             from_json(json)
         }
         _ => Err(Problem::new(error::UNSUPPORTED_MEDIA_TYPE)),
@@ -107,18 +117,16 @@ pub(super) async fn read(request: axum::extract::Request, max_images: usize) -> 
 fn from_json(json: Json) -> Result<Request, Problem> {
     let mut images = Vec::with_capacity(json.images.len());
     for (n, image) in json.images.into_iter().enumerate() {
-        let (data, url, name) = match image {
-            JsonImage::Bare(data) => (Some(data), None, None),
-            JsonImage::Named { data, url, name } => (data, url, name),
-        };
-        let source = match (data, url) {
-            (Some(data), None) => {
-                Source::Bytes(decode(&data).ok_or_else(|| Problem::invalid(format!("`images[{n}]` is not base64")))?)
+        let (data, name) = match image {
+            JsonImage::Bare(data) => (data, None),
+            JsonImage::Here(Object(Here { data, name })) => (data, name),
+            JsonImage::There(Object(There { url, name })) => {
+                images.push(Picture { name, source: Source::Url(url) });
+                continue;
             }
-            (None, Some(url)) => Source::Url(url),
-            _ => return Err(Problem::invalid(format!("`images[{n}]` needs either `data` or `url`"))),
         };
-        images.push(Picture { name, source });
+        let bytes = decode(&data).ok_or_else(|| Problem::invalid(format!("`images[{n}]` is not base64")))?;
+        images.push(Picture { name, source: Source::Bytes(bytes) });
     }
     Ok(Request {
         user: json.user,

@@ -34,7 +34,7 @@ pub(super) enum Source {
     Url(String),
 }
 
-/// The longest user, conversation and nickname, in bytes.
+/// The longest user, conversation and nickname, in characters, as a schema counts them.
 const MAX_NAME: usize = 256;
 
 pub(super) struct Bounds {
@@ -108,8 +108,8 @@ pub(super) fn name(field: &str, value: &str) -> Result<(), Problem> {
     if value.trim().is_empty() {
         return Err(Problem::invalid(format!("`{field}` is empty")));
     }
-    if value.len() > MAX_NAME {
-        return Err(Problem::invalid(format!("`{field}` is longer than {MAX_NAME} bytes")));
+    if value.chars().count() > MAX_NAME {
+        return Err(Problem::invalid(format!("`{field}` is longer than {MAX_NAME} characters")));
     }
     if value.chars().any(char::is_control) {
         return Err(Problem::invalid(format!("`{field}` holds a control character")));
@@ -119,8 +119,8 @@ pub(super) fn name(field: &str, value: &str) -> Result<(), Problem> {
 
 /// Checks what a person is called.
 pub(super) fn nickname(nickname: &str) -> Result<(), Problem> {
-    if nickname.len() > MAX_NAME {
-        return Err(Problem::invalid(format!("`nickname` is longer than {MAX_NAME} bytes")));
+    if nickname.chars().count() > MAX_NAME {
+        return Err(Problem::invalid(format!("`nickname` is longer than {MAX_NAME} characters")));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::channels::http::config::OutboundScope;
 use crate::channels::http::ingress::json;
 use crate::channels::http::{HttpChannel, ids, normalize, store_problem};
 use crate::contract::channel::Spoken;
-use crate::http::{JsonBody, Problem};
+use crate::http::{JsonBody, Object, Problem};
 use crate::model::outbound::{Lane, OutboundAction};
 use crate::model::{Sender, error};
 
@@ -36,14 +36,24 @@ struct Outbound {
 
 /// A conversation of the caller's own, or anybody by uid.
 #[derive(Deserialize)]
+#[serde(untagged, expecting = "`to` needs either `user` (and `conversation`) or `uid`")]
+enum To {
+    Own(Object<Own>),
+    Anybody(Object<Anybody>),
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct To {
-    #[serde(default)]
-    user: Option<String>,
+struct Own {
+    user: String,
     #[serde(default)]
     conversation: Option<String>,
-    #[serde(default)]
-    uid: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Anybody {
+    uid: String,
 }
 
 /// Only an API key speaks first.
@@ -54,20 +64,20 @@ pub(super) async fn post(State(channel): State<Arc<HttpChannel>>, request: Reque
         let hint = "The operator can set `outbound` of this key in the bridge's configuration.";
         return Err(Problem::new(error::NOT_ALLOWED).detail("This API key may not speak first.").hint(hint));
     }
-    let JsonBody(outbound) = JsonBody::<Outbound>::from_request(request, &()).await?;
+    let JsonBody(Object(outbound)) = JsonBody::<Object<Outbound>>::from_request(request, &()).await?;
     outbound.check(channel.config.max_text as usize)?;
     let dedupe_key = ids::announcement_key(channel.context.id.as_str(), &key, outbound.dedupe_key.as_deref());
     let lane = if outbound.bulk { Lane::Bulk } else { Lane::Reply };
     let actions = vec![OutboundAction::answer(outbound.text, None)];
-    let spoken = match (&outbound.to.user, &outbound.to.uid) {
-        (Some(user), None) => {
-            let sender = ids::sender(&key, user, outbound.to.conversation.as_deref());
+    let spoken = match &outbound.to {
+        To::Own(Object(Own { user, conversation })) => {
+            let sender = ids::sender(&key, user, conversation.as_deref());
             channel.speak_to(&sender, actions, dedupe_key, lane).await?
         }
-        (None, Some(uid)) if scope == OutboundScope::All => {
+        To::Anybody(Object(Anybody { uid })) if scope == OutboundScope::All => {
             channel.context.speak.speak(uid, actions, dedupe_key, lane).await.map_err(store_problem)?
         }
-        _ => {
+        To::Anybody(_) => {
             let detail = "This API key may speak to its own users only, not by `uid`.";
             let hint = "`outbound = \"all\"` of this key in the bridge's configuration lets it.";
             return Err(Problem::new(error::NOT_ALLOWED).detail(detail).hint(hint));
@@ -87,15 +97,12 @@ pub(super) async fn post(State(channel): State<Arc<HttpChannel>>, request: Reque
 
 impl Outbound {
     fn check(&self, max_text: usize) -> Result<(), Problem> {
-        match (&self.to.user, &self.to.uid) {
-            (Some(user), None) => normalize::name("to.user", user)?,
-            (None, Some(_)) if self.to.conversation.is_none() => {}
-            _ => return Err(Problem::invalid("`to` needs either `user` (and `conversation`) or `uid`")),
+        if let To::Own(Object(Own { user, conversation })) = &self.to {
+            normalize::name("to.user", user)?;
+            conversation
+                .as_deref()
+                .map_or(Ok(()), |conversation| normalize::name("to.conversation", conversation))?;
         }
-        self.to
-            .conversation
-            .as_deref()
-            .map_or(Ok(()), |conversation| normalize::name("to.conversation", conversation))?;
         if self.text.trim().is_empty() {
             return Err(Problem::invalid("`text` is empty"));
         }
