@@ -75,3 +75,12 @@ def before_call(context, case, kwargs):
         change = lambda value: value.replace(TOKENS[0], TOKENS[n]) if isinstance(value, str) else value
         _replace(case.headers, "authorization", change)
         _replace(kwargs.get("headers"), "authorization", change)
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    # In a form every part is bytes: what was not meant to be a list of files has become one by the time it is sent.
+    if type(failure).__name__ == "AcceptedNegativeData" and case.media_type == "multipart/form-data":
+        meant = case.body.get("images") if isinstance(case.body, dict) else None
+        return isinstance(meant, (list, type(None)))
+    return True
