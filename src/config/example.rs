@@ -8,7 +8,9 @@ use super::{
     names::{LANGUAGE_FORMAT, is_name},
     origins::{show_key, show_path},
     schema::{Known, internal},
-    shape::{branches, choices, discriminator, format, is_required, is_secret, map_value, properties, text},
+    shape::{
+        branches, choices, discriminator, format, is_required, is_secret, map_value, needs_values, properties, text,
+    },
     show::{holds_tables, toml_value},
     units::{BYTES_FORMAT, DURATION_FORMAT},
 };
@@ -83,7 +85,7 @@ impl Example {
             path.push(name.clone());
             self.within = !live;
             // One that may be left out, and that holds what must be set, is not there until somebody wants it.
-            let wanted = is_required(schema, name) || property.get("required").is_none();
+            let wanted = is_required(schema, name) || !needs_values(property);
             self.section(property, path, live && wanted);
             self.within = false;
             path.pop();

@@ -68,6 +68,11 @@ pub(super) fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Valu
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()
 }
 
+/// Whether a table of this schema is nothing without values that the user must give.
+pub(super) fn needs_values(schema: &Value) -> bool {
+    schema.get("required").and_then(Value::as_array).is_some_and(|required| !required.is_empty())
+}
+
 /// The schema of values under names that the user chooses.
 pub(super) fn map_value(schema: &Value) -> Option<&Value> {
     schema.get("additionalProperties").filter(|s| s.is_object())

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     load::{Effective, HIDDEN, Loaded},
     origins::{show_key, show_path},
-    shape::{branches, discriminator, is_object, is_secret, map_value, properties},
+    shape::{branches, discriminator, is_object, is_secret, map_value, needs_values, properties},
 };
 
 /// The effective configuration as TOML; secrets as `[secret]`, and after each key where it came from: `default`, the file and
@@ -53,7 +53,9 @@ impl Effective {
         }
         for (name, schema) in tables {
             let given = tree.get(name);
-            let Some(schema) = schema.filter(|s| given.is_some() || properties(s).next().is_some()) else { continue };
+            // Defaults of a table that there is not would make it look as if there were.
+            let shows = |s: &Value| properties(s).next().is_some() && !needs_values(s);
+            let Some(schema) = schema.filter(|s| given.is_some() || shows(s)) else { continue };
             path.push(name.clone());
             self.table(shown, schema, given.unwrap_or(&Value::Null), path);
             path.pop();

@@ -1,7 +1,8 @@
 //! Replies as signed requests, after Standard Webhooks (<https://github.com/standard-webhooks/standard-webhooks>): what was
 //! said is rendered to a payload, each row posts one, [`sign`]ed anew at each attempt. A receiver that answers 410 has
-//! [`stopped`] them.
+//! [`stopped`] them; one that hangs has little [`room`].
 
+mod room;
 pub(super) mod sign;
 mod stopped;
 
@@ -13,6 +14,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
 
+use crate::channels::http::callback::room::Room;
 use crate::channels::http::callback::sign::Signer;
 use crate::channels::http::callback::stopped::Stopped;
 use crate::channels::http::config::{Callback, HttpConfig};
@@ -26,8 +28,11 @@ use crate::model::{Timestamp, TurnId};
 /// The longest `Retry-After` that is believed.
 const MAX_REST: Duration = Duration::from_secs(60 * 60);
 
-/// For so long a receiver may ask to be left alone without that counting as a failed attempt.
+/// For so long a call may be put off without that counting as a failed attempt.
 const RESTS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long calls wait when as many as may be are under way.
+const NO_ROOM: Duration = Duration::from_millis(500);
 
 /// Of an answer only the status counts; so much of its body is read, as its connection can be used again after that.
 const MAX_ANSWER: usize = 64 << 10;
@@ -44,6 +49,7 @@ struct Receiver {
     timeout: Duration,
     signer: Signer,
     stopped: Stopped,
+    room: Room,
 }
 
 /// What a row holds: nothing of where it goes, nothing that the row itself knows.
@@ -137,7 +143,12 @@ impl Callbacks {
         };
         let body = Body { kind: "message.created", timestamp: &payload.at, data };
         let body = serde_json::to_string(&body).expect("texts and numbers can be written");
-        match self.call(receiver, &id, body, context.clock.now()).await? {
+        let Some(place) = receiver.room.take() else {
+            return Err(rest(row, key, NO_ROOM));
+        };
+        let called = self.call(receiver, &id, body, context.clock.now()).await;
+        place.ended(called.is_ok());
+        match called? {
             Answer::Taken => {
                 if had_stopped {
                     receiver.stopped.set(&*context.store, false).await.map_err(passing)?;
@@ -151,10 +162,7 @@ impl Callbacks {
                 self.tell(context);
                 Err(SendError::AddressRefused { reason: format!("the receiver of the API key `{key}` answers 410") })
             }
-            Answer::Rest(rest) if row.first_sent_ago.is_none_or(|ago| ago < RESTS_FOR) => {
-                Err(SendError::RateLimited { scope: ids::callback_scope(key), retry_after: rest })
-            }
-            Answer::Rest(_) => Err(SendError::Transient("the receiver asks for one rest after another".to_owned())),
+            Answer::Rest(asked) => Err(rest(row, key, asked)),
             Answer::No(status) => Err(SendError::Transient(format!("the receiver answers {status}"))),
         }
     }
@@ -233,7 +241,7 @@ impl Receiver {
         let signer = Signer::new(secrets.into_iter().flatten())
             .ok_or_else(|| format!("keys.{key}.callback has a secret that is none"))?;
         let stopped = Stopped::new(ids::stopped(channel, key, &callback.url));
-        Ok(Self { url, timeout: *callback.timeout, signer, stopped })
+        Ok(Self { url, timeout: *callback.timeout, signer, stopped, room: Room::default() })
     }
 }
 
@@ -244,6 +252,14 @@ enum Answer {
     /// To be left alone for so long.
     Rest(Duration),
     No(u16),
+}
+
+/// A wait that is no failed attempt, unless the row has waited long enough: it must end at last.
+fn rest(row: &OutboxRow, key: &str, retry_after: Duration) -> SendError {
+    if row.first_sent_ago.is_some_and(|ago| ago > RESTS_FOR) {
+        return SendError::Transient("the receiver has been asking for one rest after another, or has hung".to_owned());
+    }
+    SendError::RateLimited { scope: ids::callback_scope(key), retry_after }
 }
 
 fn passing(error: StoreError) -> SendError {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::channels::http::caller::GUEST;
 use crate::channels::http::{callback, cors};
@@ -77,7 +77,7 @@ pub struct ApiKey {
 }
 
 /// Whom an API key may speak to without having been asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutboundScope {
     /// Nobody.

@@ -336,3 +336,23 @@ async fn who_waits_for_an_answer_does_not_wait_for_the_receiver() {
     assert!(begun.elapsed() < Duration::from_secs(10));
     receiver.gets(1).await;
 }
+
+#[tokio::test]
+async fn a_receiver_that_hangs_takes_no_room_from_another() {
+    let (hangs, works) = (Receiver::start().await, Receiver::start().await);
+    let setup = setup(&hangs)
+        .set("CHANNELS__WEB__KEYS__SHOP__CALLBACK__TIMEOUT", "1m")
+        .set("CHANNELS__WEB__KEYS__DESK__CALLBACK__URL", &works.url("/"))
+        .set("CHANNELS__WEB__KEYS__DESK__CALLBACK__SECRET", SECRET);
+    let bridge = setup.start().await;
+    hangs.always(HANGS);
+    for n in 0..80 {
+        bridge.hand_in(&format!("user{n}"), "hi").await;
+    }
+    until("all are answered", async || count(&bridge, "true") == 80).await;
+    let body = json!({ "user": "alice", "text": "hi" });
+    assert_eq!(bridge.post(OTHER_KEY, &body).send().await.unwrap().status(), 200);
+    // Long before the others' calls are late.
+    works.gets(1).await;
+    assert!(hangs.got().len() <= 32);
+}
