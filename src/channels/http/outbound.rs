@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use crate::channels::http::config::OutboundScope;
@@ -26,7 +26,7 @@ const NOT_RUNNING: Duration = Duration::from_secs(30);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Outbound {
-    to: To,
+    to: Object<To>,
     text: String,
     #[serde(default)]
     dedupe_key: Option<String>,
@@ -36,24 +36,19 @@ struct Outbound {
 
 /// A conversation of the caller's own, or anybody by uid.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "`to` needs either `user` (and `conversation`) or `uid`")]
-enum To {
-    Own(Object<Own>),
-    Anybody(Object<Anybody>),
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Own {
-    user: String,
-    #[serde(default)]
+struct To {
+    #[serde(default, deserialize_with = "given")]
+    user: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     conversation: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    uid: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Anybody {
-    uid: String,
+/// A field that can be left out, and is no `null`.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 /// Only an API key speaks first.
@@ -69,15 +64,16 @@ pub(super) async fn post(State(channel): State<Arc<HttpChannel>>, request: Reque
     let dedupe_key = ids::announcement_key(channel.context.id.as_str(), &key, outbound.dedupe_key.as_deref());
     let lane = if outbound.bulk { Lane::Bulk } else { Lane::Reply };
     let actions = vec![OutboundAction::answer(outbound.text, None)];
-    let spoken = match &outbound.to {
-        To::Own(Object(Own { user, conversation })) => {
-            let sender = ids::sender(&key, user, conversation.as_deref());
+    let Object(to) = &outbound.to;
+    let spoken = match (&to.user, &to.uid) {
+        (Some(user), None) => {
+            let sender = ids::sender(&key, user, to.conversation.as_deref());
             channel.speak_to(&sender, actions, dedupe_key, lane).await?
         }
-        To::Anybody(Object(Anybody { uid })) if scope == OutboundScope::All => {
+        (None, Some(uid)) if scope == OutboundScope::All => {
             channel.context.speak.speak(uid, actions, dedupe_key, lane).await.map_err(store_problem)?
         }
-        To::Anybody(_) => {
+        _ => {
             let detail = "This API key may speak to its own users only, not by `uid`.";
             let hint = "`outbound = \"all\"` of this key in the bridge's configuration lets it.";
             return Err(Problem::new(error::NOT_ALLOWED).detail(detail).hint(hint));
@@ -97,12 +93,13 @@ pub(super) async fn post(State(channel): State<Arc<HttpChannel>>, request: Reque
 
 impl Outbound {
     fn check(&self, max_text: usize) -> Result<(), Problem> {
-        if let To::Own(Object(Own { user, conversation })) = &self.to {
-            normalize::name("to.user", user)?;
-            conversation
-                .as_deref()
-                .map_or(Ok(()), |conversation| normalize::name("to.conversation", conversation))?;
+        let Object(to) = &self.to;
+        match (&to.user, &to.uid) {
+            (Some(user), None) => normalize::name("to.user", user)?,
+            (None, Some(_)) if to.conversation.is_none() => {}
+            _ => return Err(Problem::invalid("`to` needs either `user` (and `conversation`) or `uid`")),
         }
+        to.conversation.as_deref().map_or(Ok(()), |conversation| normalize::name("to.conversation", conversation))?;
         if self.text.trim().is_empty() {
             return Err(Problem::invalid("`text` is empty"));
         }
