@@ -17,6 +17,8 @@ use crate::pipeline::bots::Bots;
 /// What could be opened, and why the rest could not.
 pub(crate) struct Opened {
     pub(crate) accounts: BTreeMap<String, Arc<Account>>,
+    /// Accounts that could not be opened.
+    pub(crate) unusable: BTreeMap<String, String>,
     pub(crate) bots: Arc<Bots>,
     pub(crate) broken: BTreeMap<String, String>,
 }
@@ -26,7 +28,7 @@ pub(crate) struct Opened {
 pub(crate) async fn open(config: &Config, store: &Arc<dyn Store>, gates: &Arc<Notify>) -> Opened {
     let mut accounts = BTreeMap::new();
     let mut broken = BTreeMap::new();
-    let mut unusable = HashMap::new();
+    let mut unusable = BTreeMap::new();
     for (name, section) in &config.accounts {
         match open_account(name, section, store).await {
             Ok(account) => {
@@ -48,13 +50,7 @@ pub(crate) async fn open(config: &Config, store: &Arc<dyn Store>, gates: &Arc<No
         match caigunn::Bot::new(Arc::clone(account), section.api_key.clone()) {
             Ok(client) => {
                 let name = BotName::new(name.as_str());
-                let bot = BotRuntime::new(
-                    name.clone(),
-                    client,
-                    Arc::clone(account),
-                    rules::breaker(config),
-                    Arc::clone(gates),
-                );
+                let bot = BotRuntime::new(name.clone(), client, rules::breaker(config), Arc::clone(gates));
                 bots.insert(name, bot);
             }
             Err(error) => {
@@ -63,10 +59,10 @@ pub(crate) async fn open(config: &Config, store: &Arc<dyn Store>, gates: &Arc<No
             }
         }
     }
-    Opened { accounts, bots: Arc::new(Bots(bots)), broken }
+    Opened { accounts, unusable, bots: Arc::new(Bots::new(bots)), broken }
 }
 
-async fn open_account(
+pub(crate) async fn open_account(
     name: &str,
     section: &crate::config::Account,
     store: &Arc<dyn Store>,

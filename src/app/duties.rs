@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -28,13 +29,14 @@ pub(crate) async fn supervise(
     mut listener: Box<dyn Listener>,
     reporter: &StateReporter,
     stop: CancellationToken,
+    grace: Duration,
 ) {
     let name = format!("listener:{channel}:{}", listener.name());
     let holder = uuid::Uuid::new_v4().to_string();
     let mut failures = 0;
     while let Some(token) = take_lease(store, channel, &name, &holder, reporter, &stop).await {
         let (began, reports) = (Instant::now(), reporter.reports());
-        let ended = run_under_lease(store, channel, &mut *listener, (&name, &holder, token), &stop).await;
+        let ended = run_under_lease(store, channel, &mut *listener, (&name, &holder, token), &stop, grace).await;
         if let Err(error) = store.release(&name, token).await {
             tracing::warn!(%channel, %error, "a listener's lease cannot be released");
         }
@@ -88,14 +90,20 @@ async fn run_under_lease(
     listener: &mut dyn Listener,
     (name, holder, token): (&str, &str, ClaimToken),
     stop: &CancellationToken,
+    grace: Duration,
 ) -> Result<(), String> {
     let inner = stop.child_token();
     let running = AssertUnwindSafe(listener.run(inner.clone())).catch_unwind();
     let mut running = std::pin::pin!(running);
+    let mut overdue = std::pin::pin!(overdue(stop, grace));
     let mut renew = tokio::time::interval_at(Instant::now() + LEASE / 3, LEASE / 3);
     loop {
         tokio::select! {
             ended = &mut running => return ended.unwrap_or_else(|_| Err("the listener panicked".to_owned())),
+            () = &mut overdue => {
+                tracing::warn!(%channel, "a listener does not stop; it is cut off");
+                return Ok(());
+            }
             _ = renew.tick() => match store.lease(name, holder, LEASE).await {
                 Ok(Some(kept)) if kept == token => {}
                 Ok(_) => {
@@ -108,30 +116,54 @@ async fn run_under_lease(
     }
 }
 
-/// Does a channel's maintenance at the start, and as often again as its capabilities say.
-pub(crate) async fn maintain(store: &dyn Store, id: &ChannelId, channel: &dyn Channel, stop: CancellationToken) {
+/// Ends so long after the stop.
+async fn overdue(stop: &CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(grace).await;
+}
+
+/// Does a channel's maintenance at the start, whenever `again` says so, and as often as its capabilities say.
+pub(crate) async fn maintain(
+    store: &dyn Store,
+    id: &ChannelId,
+    channel: &dyn Channel,
+    again: &Notify,
+    stop: CancellationToken,
+    grace: Duration,
+) {
     let every = channel.capabilities().maintain_every.filter(|every| !every.is_zero());
     loop {
-        maintain_once(store, id, channel, &stop).await;
-        let Some(every) = every else { return };
+        maintain_once(store, id, channel, &stop, grace).await;
         // Replicas and channels that started together spread out.
-        let wait = every.mul_f64(0.9 + 0.2 * fastrand::f64());
+        let wait = every.map(|every| every.mul_f64(0.9 + 0.2 * fastrand::f64()));
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
+            () = again.notified() => {}
+            () = async { tokio::time::sleep(wait.unwrap_or_default()).await }, if wait.is_some() => {}
         }
     }
 }
 
 /// Under a lease, so that replicas do not all do it at once; again until it succeeds.
-async fn maintain_once(store: &dyn Store, id: &ChannelId, channel: &dyn Channel, stop: &CancellationToken) {
+async fn maintain_once(
+    store: &dyn Store,
+    id: &ChannelId,
+    channel: &dyn Channel,
+    stop: &CancellationToken,
+    grace: Duration,
+) {
     let name = format!("maintain:{id}");
     let holder = uuid::Uuid::new_v4().to_string();
     let mut failures = 0;
     loop {
         match store.lease(&name, &holder, LEASE).await {
             Ok(Some(token)) => {
-                let done = AssertUnwindSafe(channel.maintain()).catch_unwind().await;
+                let doing = AssertUnwindSafe(channel.maintain()).catch_unwind();
+                let done = tokio::select! {
+                    done = doing => done,
+                    // Its lease is released all the same: a successor must not take it for another replica's.
+                    () = overdue(stop, grace) => Ok(Ok(())),
+                };
                 if let Err(error) = store.release(&name, token).await {
                     tracing::warn!(channel = %id, %error, "a lease cannot be released");
                 }
@@ -199,7 +231,7 @@ mod tests {
         let listener = Box::new(Shaky { runs: 0, state: reporter.clone() });
         let running = tokio::spawn({
             let stop = stop.clone();
-            async move { supervise(&*store, &"page".into(), listener, &reporter, stop).await }
+            async move { supervise(&*store, &"page".into(), listener, &reporter, stop, Duration::from_secs(1)).await }
         });
         let seen = async {
             state
@@ -244,7 +276,7 @@ mod tests {
         let listener = Box::new(Rival { runs: 0, state: reporter.clone() });
         let running = tokio::spawn({
             let stop = stop.clone();
-            async move { supervise(&*store, &"page".into(), listener, &reporter, stop).await }
+            async move { supervise(&*store, &"page".into(), listener, &reporter, stop, Duration::from_secs(1)).await }
         });
         let seen = async {
             let first = state.wait_for(|state| *state != ChannelState::Starting).await.unwrap().clone();

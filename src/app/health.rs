@@ -1,21 +1,29 @@
 //! Reads the health of the running parts.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use crate::contract::channel::StateReporter;
 use crate::model::ChannelId;
 use crate::pipeline::{BotState, Shared};
-use crate::web::health::{Health, HealthSource, PartHealth};
+use crate::web::health::{Health, HealthSource, PartHealth, ReloadHealth};
 
 pub(crate) struct Vitals {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) channels: Vec<(ChannelId, StateReporter)>,
+    pub(crate) parts: ArcSwap<LiveParts>,
+    pub(crate) reload: Mutex<Option<ReloadHealth>>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// What there is to report of; a reload replaces it.
+#[derive(Default)]
+pub(crate) struct LiveParts {
+    pub(crate) channels: Vec<(ChannelId, u64, StateReporter)>,
     /// Bots that could not be opened, and why.
     pub(crate) broken_bots: BTreeMap<String, String>,
-    pub(crate) stop: CancellationToken,
 }
 
 impl HealthSource for Vitals {
@@ -26,50 +34,81 @@ impl HealthSource for Vitals {
             stopping: self.stop.is_cancelled(),
             channels: self.channels(),
             bots: self.bots(),
+            reload: self.reload(),
         }
     }
 }
 
 impl Vitals {
     fn channels(&self) -> Vec<PartHealth> {
-        self.channels.iter().map(|(id, reporter)| channel(id, reporter)).collect()
+        let parts = self.parts.load();
+        let of = |(id, generation, reporter): &(ChannelId, u64, StateReporter)| PartHealth {
+            generation: Some(*generation),
+            ..channel(id, reporter)
+        };
+        parts.channels.iter().map(of).collect()
+    }
+
+    pub(crate) fn reload(&self) -> Option<ReloadHealth> {
+        self.reload.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn reloaded(&self, how: ReloadHealth) {
+        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
     }
 
     fn bots(&self) -> Vec<PartHealth> {
-        let mut parts: Vec<PartHealth> = self
-            .shared
-            .bots
-            .0
+        let live = self.parts.load();
+        let bots = self.shared.bots.all();
+        let mut parts: Vec<PartHealth> = bots
             .values()
             .map(|bot| {
                 let state = bot.state();
                 let detail = if let BotState::Paused { why } = &state { why.clone() } else { String::new() };
                 let ok = state == BotState::Ready;
-                PartHealth { name: bot.name.to_string(), state: state.as_str(), detail, last_heard: None, ok }
+                PartHealth {
+                    name: bot.name.to_string(),
+                    state: state.as_str(),
+                    detail,
+                    last_heard: None,
+                    ok,
+                    generation: None,
+                }
             })
-            .chain(self.broken_bots.iter().map(|(name, why)| PartHealth {
+            .chain(live.broken_bots.iter().map(|(name, why)| PartHealth {
                 name: name.clone(),
                 state: "bad_config",
                 detail: why.clone(),
                 last_heard: None,
                 ok: false,
+                generation: None,
             }))
             .collect();
         parts.sort_by(|a, b| a.name.cmp(&b.name));
         parts
     }
 
-    /// Sets the gauges of channels and bots.
-    pub(crate) fn report(&self) {
+    /// Sets the gauges of channels and bots. `known` are those of the last time.
+    pub(crate) fn report(&self, known: &mut BTreeSet<(&'static str, String)>) {
+        let before = std::mem::take(known);
         let up = |ok: bool| if ok { 1.0 } else { 0.0 };
         for part in self.channels() {
+            known.insert(("channel", part.name.clone()));
             metrics::gauge!("bridge_channel_up", "channel" => part.name.clone()).set(up(part.ok));
             if let Some(age) = part.last_heard {
                 metrics::gauge!("bridge_channel_last_heard_seconds", "channel" => part.name).set(age);
             }
         }
         for part in self.bots() {
+            known.insert(("bot", part.name.clone()));
             metrics::gauge!("bridge_bot_up", "bot" => part.name).set(up(part.ok));
+        }
+        // A gauge cannot be taken back. Zero would be an alarm for what is not wanted any more; no number is none.
+        for (kind, name) in before.difference(known).cloned() {
+            match kind {
+                "channel" => metrics::gauge!("bridge_channel_up", "channel" => name).set(f64::NAN),
+                _ => metrics::gauge!("bridge_bot_up", "bot" => name).set(f64::NAN),
+            }
         }
     }
 }
@@ -82,7 +121,7 @@ fn channel(id: &ChannelId, reporter: &StateReporter) -> PartHealth {
         Some(silence) => ("stalled", format!("nothing heard for {} s", silence.as_secs()), false),
         None => (state.as_str(), state.detail().to_owned(), state.is_connected()),
     };
-    PartHealth { name: id.to_string(), state: name, detail, last_heard, ok }
+    PartHealth { name: id.to_string(), state: name, detail, last_heard, ok, generation: None }
 }
 
 #[cfg(test)]

@@ -46,6 +46,27 @@ impl Signals {
     }
 }
 
+/// SIGHUP, received from [`Hangups::listen`] on: it asks for a reload of the configuration, and never ends the process.
+pub struct Hangups(Option<Signal>);
+
+impl Hangups {
+    /// Needs the runtime.
+    pub fn listen() -> Self {
+        Self(signal(SignalKind::hangup()).ok())
+    }
+
+    /// Waits for the next one; several that came meanwhile are one.
+    pub(crate) async fn next(&mut self) {
+        let heard = match &mut self.0 {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if heard.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
 /// How long a process may be silent before another takes over what it had claimed.
 const TTL: Duration = Duration::from_secs(30);
 

@@ -1,54 +1,67 @@
 //! Builds and runs everything.
 //!
 //! [`App::builder`] registers the kinds of channels and loads the configuration; [`start`] opens the store, connects the
-//! stages and starts a [`units`] for each channel; [`lifecycle`] ends it all in order.
+//! stages and starts a [`units`] for each channel; [`lifecycle`] ends it all in order. [`doctor`] looks at everything.
 
 pub mod bots;
+pub mod doctor;
 mod duties;
 pub mod health;
 pub mod lifecycle;
+pub mod limits;
+mod live;
 pub mod notify;
 pub mod probe;
+pub mod reload;
+mod routes;
 pub mod rules;
 pub mod start;
 pub mod telemetry;
 mod tokens;
 pub mod units;
 
+pub use reload::{Reloaded, Reloader};
 pub use start::{Running, StartError};
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use crate::channels;
-use crate::config::{Kind, Known, Loaded, Mistakes, Sources};
+use crate::config::{FileText, Kind, Known, Loaded, Mistakes, Sources};
 use crate::contract::Registration;
 use crate::model::texts::Text;
 
-/// The application: the kinds of channels it knows.
+/// The application: the kinds of channels it knows. Cheap to clone.
+#[derive(Clone)]
 pub struct App {
-    registrations: Vec<Registration>,
+    registrations: Vec<Arc<Registration>>,
 }
 
 impl App {
     /// An application with the built-in channels.
     pub fn builder() -> Self {
-        Self { registrations: channels::built_in() }
+        Self { registrations: channels::built_in().into_iter().map(Arc::new).collect() }
     }
 
     /// Adds a kind of channel; one of the same name is replaced.
     #[must_use]
     pub fn register(mut self, registration: Registration) -> Self {
         self.registrations.retain(|known| known.kind.name() != registration.kind.name());
-        self.registrations.push(registration);
+        self.registrations.push(Arc::new(registration));
         self
     }
 
     /// Loads the configuration with what the kinds and texts add to it. Channels with mistakes are left out and named in
     /// [`Loaded::broken`]; a mistake anywhere else is an error.
     pub fn load(&self, sources: &Sources) -> Result<Loaded, Mistakes> {
+        self.load_again(sources, None)
+    }
+
+    /// The same with the configuration's file as it was `kept`, if it was: the files of secrets alone are read anew.
+    pub fn load_again(&self, sources: &Sources, kept: Option<&FileText>) -> Result<Loaded, Mistakes> {
         self.with_known(|known| {
-            let mut loaded = crate::config::load_tolerant(sources, known)?;
+            let mut loaded = crate::config::load_again(sources, known, kept)?;
             self.parse_own(&mut loaded);
             Ok(loaded)
         })
@@ -62,7 +75,7 @@ impl App {
     }
 
     fn registration(&self, kind: &str) -> Option<&Registration> {
-        self.registrations.iter().find(|registration| registration.kind.name() == kind)
+        self.registrations.iter().map(Arc::as_ref).find(|registration| registration.kind.name() == kind)
     }
 
     /// Lets each kind look at its own section; what it finds wrong leaves that channel out.

@@ -41,11 +41,16 @@ impl Notifier {
         self.send(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// The configuration is being read again; [`ready`](Self::ready) ends it. With the time that `Type=notify-reload` demands.
+    /// The configuration is being read again; [`reloaded`](Self::reloaded) ends it. With the time that `Type=notify-reload` demands.
     pub fn reloading(&self) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let usec = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
-        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={usec}\nSTATUS=reading the configuration again"));
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
+    }
+
+    /// That has ended, in a new configuration or with the old one.
+    pub fn reloaded(&self) {
+        self.send("READY=1");
     }
 
     fn stopping(&self) {
@@ -207,6 +212,7 @@ mod tests {
             detail: String::new(),
             last_heard: None,
             ok,
+            generation: None,
         };
         let mut health = Health { channels: vec![part("web", "connected", true)], ..Health::default() };
         assert_eq!(status(&health), "1 of 1 channel connected");

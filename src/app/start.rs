@@ -1,26 +1,28 @@
 //! Opens the store, connects the stages, starts everything; stops it in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::health::Vitals;
+use crate::app::health::{LiveParts, Vitals};
 use crate::app::lifecycle::ProcessLease;
+use crate::app::live::{Ground, Live, LiveAccount, report_left_over};
+use crate::app::reload::Reloader;
+use crate::app::routes::{mount_or_refuse, server_routes};
 use crate::app::units::{Parts, Unit, summary};
 use crate::app::{App, bots, rules, telemetry};
-use crate::config::{Config, Loaded};
+use crate::config::{Channel, Config, Loaded};
 use crate::contract::inbox::WakeSender;
 use crate::contract::store::{Store, StoreError};
-use crate::http;
+use crate::http::{self, Mounted};
+use crate::model::texts::LiveTexts;
 use crate::model::{ChannelId, Clock};
 use crate::pipeline::contacts::ContactCache;
 use crate::pipeline::dispatch::Dispatcher;
@@ -29,7 +31,6 @@ use crate::pipeline::shared::{Beat, Channels};
 use crate::pipeline::speak::Speaker;
 use crate::pipeline::{Shared, sweep};
 use crate::stores::sqlite::{SqliteOptions, SqliteStore};
-use crate::web;
 use crate::web::health::HealthSource;
 
 /// Contacts kept in memory.
@@ -57,6 +58,7 @@ pub struct Running {
     addr: SocketAddr,
     stop: CancellationToken,
     health: Arc<dyn HealthSource>,
+    reloader: Reloader,
     done: tokio::task::JoinHandle<bool>,
 }
 
@@ -64,6 +66,11 @@ impl Running {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Changes the configuration under way.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Cancel it to stop the bridge.
@@ -103,12 +110,13 @@ impl App {
         let gates = Arc::new(Notify::new());
         let opened = bots::open(config, &store, &gates).await;
         let (wake, wakes) = WakeSender::new(WAKES);
+        let texts = LiveTexts::new(rules::texts(config));
         let rules = rules::rules(config);
         let deliver = Deliver::new(stop.clone(), rules.window, rules.send_concurrency);
         let shared = Arc::new(Shared {
             claim: lease.token,
             clock: clock.clone(),
-            texts: rules::texts(config),
+            texts: texts.clone(),
             contacts: ContactCache::new(Arc::clone(&store), CACHED_CONTACTS),
             bots: Arc::clone(&opened.bots),
             channels: ArcSwap::default(),
@@ -121,42 +129,54 @@ impl App {
         });
         deliver.attach(&shared);
 
-        let parts = Parts {
-            config,
-            store: &store,
-            wake: &wake,
-            deliver: &deliver,
-            history: opened.bots.clone(),
+        let ground = Ground {
+            store: Arc::clone(&store),
+            wake,
+            deliver: deliver.clone(),
+            bots: opened.bots,
             speak: Arc::new(Speaker::new(&shared)),
-            clock: &clock,
-            texts: Arc::new(rules::texts(config)),
-            stop: &stop,
+            gates: Arc::clone(&gates),
+            clock,
+            texts,
+            tasks: TaskTracker::new(),
+            grace: *config.server.grace_period,
+            stop: stop.clone(),
         };
-        let mut units = self.units(&parts, loaded, &opened.broken);
-        let routes = mount(&mut units, config);
+        let mut units = self.units(&ground.parts(config), loaded, &opened.broken);
+        let routes = mount_or_refuse(&mut units, config);
         let channels: Channels = units.iter().filter_map(|unit| Some((unit.id.clone(), unit.entry.clone()?))).collect();
         shared.channels.store(Arc::new(channels));
-        report_left_over(&*store, loaded).await;
+        report_left_over(&*store, config, &loaded.broken).await;
 
-        let tasks = TaskTracker::new();
-        let vitals = Arc::new(Vitals {
-            shared: Arc::clone(&shared),
-            channels: units.iter().map(|unit| (unit.id.clone(), unit.reporter.clone())).collect(),
-            broken_bots: opened.broken,
-            stop: stop.clone(),
-        });
+        let tasks = ground.tasks.clone();
+        let parts = LiveParts {
+            channels: units.iter().map(|unit| (unit.id.clone(), unit.generation, unit.reporter.clone())).collect(),
+            broken_bots: opened.broken.clone(),
+        };
+        let (parts, reload) = (ArcSwap::from_pointee(parts), Mutex::default());
+        let vitals = Arc::new(Vitals { shared: Arc::clone(&shared), parts, reload, stop: stop.clone() });
         for unit in &mut units {
-            unit.start(&store, &tasks);
+            unit.start(&store, &tasks, ground.grace);
         }
-        for bot in shared.bots.0.values() {
-            tasks.spawn(Arc::clone(bot).watch_over(rules::try_credentials(config), stop.clone()));
+        let mut live = Live {
+            config: config.clone(),
+            broken: loaded.broken.clone(),
+            generations: units.iter().map(|unit| (unit.id.clone(), unit.generation)).collect(),
+            units: units.into_iter().map(|unit| (unit.id.clone(), unit)).collect(),
+            accounts: BTreeMap::new(),
+            unusable: opened.unusable,
+            watched: HashMap::new(),
+            broken_bots: opened.broken,
+            text: loaded.text.clone(),
+            secret_files: loaded.secret_files.clone(),
+            refused: None,
+        };
+        for bot in shared.bots.all().values() {
+            live.watch_over(&ground, bot);
         }
         for (name, account) in opened.accounts {
-            if let Some(section) = config.accounts.get(&name)
-                && !section.refresh_every.is_zero()
-            {
-                let jitter = section.refresh_jitter.as_secs_f64() / section.refresh_every.as_secs_f64();
-                tasks.spawn(account.keep_fresh(*section.refresh_every, jitter.clamp(0.0, 1.0), stop.clone()));
+            if let Some(section) = config.accounts.get(&name) {
+                live.accounts.insert(name, LiveAccount::keep(&ground, account, section));
             }
         }
         tasks.spawn(sweep::run(Arc::clone(&shared), rules::retention(config), stop.clone()));
@@ -164,17 +184,18 @@ impl App {
         tasks.spawn(report_vitals(Arc::clone(&vitals), stop.clone()));
 
         let health: Arc<dyn HealthSource> = Arc::clone(&vitals) as _;
-        let app = server_routes(config, routes, vitals, metrics);
+        let mounted = Mounted::new(server_routes(config, routes, &vitals, &metrics));
         let limits = rules::server_limits(&config.server);
         let grace = *config.server.grace_period;
-        let server = tokio::spawn(http::serve(listener, app, limits, stop.clone()));
+        let server = tokio::spawn(http::serve(listener, mounted.clone(), limits, stop.clone()));
         let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&shared), wakes, gates, stop.clone()).run(grace));
         let delivery = tokio::spawn({
             let shared = Arc::clone(&shared);
             async move { deliver.run(&shared, grace).await }
         });
         let done = tokio::spawn(supervise(Stages { server, dispatcher, delivery }, tasks, lease, store, stop.clone()));
-        Ok(Running { addr, stop, health, done })
+        let reloader = Reloader::new(self.clone(), ground, shared, vitals, mounted, metrics, live);
+        Ok(Running { addr, stop, health, reloader, done })
     }
 
     pub(crate) fn units(
@@ -188,19 +209,29 @@ impl App {
             for mistake in &mistakes.0 {
                 tracing::error!(channel = %id, "configuration: {mistake}");
             }
-            units.push(Unit::broken(ChannelId::new(id.as_str()), summary(&mistakes.0)));
+            units.push(Unit::broken(ChannelId::new(id.as_str()), 1, summary(&mistakes.0)));
         }
         for (id, section) in loaded.config.channels.iter().filter(|(_, section)| section.enabled) {
-            let unit = match (self.registration(&section.kind), broken_bots.get(&section.bot)) {
-                (_, Some(why)) => Unit::broken(ChannelId::new(id.as_str()), format!("bot {}: {why}", section.bot)),
-                (Some(registration), None) => Unit::build(parts, id, section, registration),
-                (None, None) => {
-                    Unit::broken(ChannelId::new(id.as_str()), format!("there is no kind `{}`", section.kind))
-                }
-            };
-            units.push(unit);
+            units.push(self.unit(parts, id, section, broken_bots, 1));
         }
         units
+    }
+
+    /// Builds a channel; one that cannot run says why.
+    pub(crate) fn unit(
+        &self,
+        parts: &Parts<'_>,
+        id: &str,
+        section: &Channel,
+        broken_bots: &BTreeMap<String, String>,
+        generation: u64,
+    ) -> Unit {
+        let broken = |why| Unit::broken(ChannelId::new(id), generation, why);
+        match (self.registration(&section.kind), broken_bots.get(&section.bot)) {
+            (_, Some(why)) => broken(format!("bot {}: {why}", section.bot)),
+            (Some(registration), None) => Unit::build(parts, id, section, registration, generation),
+            (None, None) => broken(format!("there is no kind `{}`", section.kind)),
+        }
     }
 }
 
@@ -220,62 +251,10 @@ fn decoders() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Mounts the channels' routes. Two channels under one prefix would hide each other: the later one does not run.
-fn mount(units: &mut [Unit], config: &Config) -> Router {
-    let mut taken: BTreeSet<String> = BTreeSet::new();
-    let mut router = Router::new();
-    for unit in units {
-        let Some(routes) = unit.routes.take() else { continue };
-        if !taken.insert(routes.prefix.clone()) {
-            let prefix = if routes.prefix.is_empty() { "/" } else { &routes.prefix };
-            unit.refuse(format!("another channel is mounted at {prefix}; give this one a `path` of its own"));
-            continue;
-        }
-        router = if routes.prefix.is_empty() {
-            router.merge(routes.router)
-        } else {
-            router.nest(&routes.prefix, routes.router)
-        };
-    }
-    let max_body = usize::try_from(config.server.max_body.get()).unwrap_or(usize::MAX);
-    router.layer(DefaultBodyLimit::max(max_body))
-}
-
-fn server_routes(
-    config: &Config,
-    channels: Router,
-    vitals: Arc<Vitals>,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
-) -> Router {
-    let mut router = channels;
-    if config.server.health {
-        router = router.merge(web::health::routes(vitals));
-    }
-    if config.server.metrics {
-        router = router.merge(web::metrics::routes(metrics));
-    }
-    http::problem::with_fallbacks(router)
-}
-
-/// Names the work of channels that left the configuration: it is kept, and not sent.
-async fn report_left_over(store: &dyn Store, loaded: &Loaded) {
-    match store.channels_with_work().await {
-        Ok(channels) => {
-            for (channel, work) in channels {
-                let known = loaded.config.channels.contains_key(channel.as_str())
-                    || loaded.broken.contains_key(channel.as_str());
-                if !known {
-                    tracing::warn!(%channel, work, "the channel left the configuration; its work is kept and not done");
-                }
-            }
-        }
-        Err(error) => tracing::warn!(%error, "the store cannot say which channels have work"),
-    }
-}
-
 async fn report_vitals(vitals: Arc<Vitals>, stop: CancellationToken) {
+    let mut known = BTreeSet::new();
     loop {
-        vitals.report();
+        vitals.report(&mut known);
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(sweep::GAUGES_EVERY) => {}

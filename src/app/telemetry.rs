@@ -76,6 +76,7 @@ fn describe() {
         "Chats whose missed messages were read after a gap, by channel and result (found, nothing, refused, failed)."
     );
     counter!("bridge_gateway_odd_frames_total", "What a gateway said and the bridge could not read, by channel.");
+    counter!("bridge_reloads_total", "Reloads of the configuration, by result (changed, unchanged, refused).");
     counter!("bridge_store_commits_total", "Commits of the store.");
     gauge!("bridge_turns", "Turns in the store, by state.");
     gauge!("bridge_turns_oldest_seconds", Unit::Seconds, "Age of the oldest turn that is due.");

@@ -1,8 +1,10 @@
 //! One unit per channel: built, its listeners supervised, its state reported. What goes wrong in one stops no other.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,7 +18,7 @@ use crate::contract::channel::{
 use crate::contract::inbox::{InboxRules, InboxWriter, WakeSender};
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::Store;
-use crate::model::texts::{Text, Texts};
+use crate::model::texts::{LiveTexts, Text};
 use crate::model::uid::UidTemplate;
 use crate::model::{BotName, ChannelId, Clock, Lang, Scope};
 use crate::pipeline::queue::Deliver;
@@ -31,7 +33,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) history: Arc<dyn History>,
     pub(crate) speak: Arc<dyn Speak>,
     pub(crate) clock: &'a Clock,
-    pub(crate) texts: Arc<Texts>,
+    pub(crate) texts: &'a LiveTexts,
     pub(crate) stop: &'a CancellationToken,
 }
 
@@ -39,26 +41,50 @@ pub(crate) struct Parts<'a> {
 pub(crate) struct Unit {
     pub(crate) id: ChannelId,
     pub(crate) reporter: StateReporter,
+    /// How often a channel of this id was built in this process.
+    pub(crate) generation: u64,
     pub(crate) entry: Option<ChannelEntry>,
     pub(crate) routes: Option<Routes>,
-    listeners: Vec<Box<dyn Listener>>,
+    inbox: Option<InboxWriter>,
+    /// Until they are started. They may go from thread to thread, but not be seen from two.
+    listeners: Mutex<Vec<Box<dyn Listener>>>,
+    /// Asks for maintenance.
+    again: Arc<Notify>,
+    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Unit {
     /// A unit that cannot run, for a reason that health names.
-    pub(crate) fn broken(id: ChannelId, why: String) -> Self {
+    pub(crate) fn broken(id: ChannelId, generation: u64, why: String) -> Self {
         let (reporter, _) = StateReporter::new();
         tracing::error!(channel = %id, "the channel cannot run: {why}");
         reporter.set(ChannelState::BadConfig { why });
-        Self { id, reporter, entry: None, routes: None, listeners: Vec::new(), stop: CancellationToken::new() }
+        Self {
+            id,
+            reporter,
+            generation,
+            entry: None,
+            routes: None,
+            inbox: None,
+            listeners: Mutex::default(),
+            again: Arc::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
     }
 
-    pub(crate) fn build(parts: &Parts<'_>, id: &str, section: &Section, registration: &Registration) -> Self {
+    pub(crate) fn build(
+        parts: &Parts<'_>,
+        id: &str,
+        section: &Section,
+        registration: &Registration,
+        generation: u64,
+    ) -> Self {
         let id = ChannelId::new(id);
-        match Self::try_build(parts, &id, section, registration) {
+        match Self::try_build(parts, &id, section, registration, generation) {
             Ok(unit) => unit,
-            Err(why) => Self::broken(id, why),
+            Err(why) => Self::broken(id, generation, why),
         }
     }
 
@@ -67,6 +93,7 @@ impl Unit {
         id: &ChannelId,
         section: &Section,
         registration: &Registration,
+        generation: u64,
     ) -> Result<Self, String> {
         let parsed = (registration.parse)(&section.own).map_err(|mistakes| summary(&mistakes))?;
         let capabilities = (registration.capabilities)(&parsed);
@@ -87,10 +114,11 @@ impl Unit {
         };
         let (reporter, _) = StateReporter::new();
         let stop = parts.stop.child_token();
+        let inbox = InboxWriter::new(rules, Arc::clone(parts.store), parts.wake.clone());
         let context = ChannelContext {
             id: id.clone(),
             bot: bot.clone(),
-            inbox: InboxWriter::new(rules, Arc::clone(parts.store), parts.wake.clone()),
+            inbox: inbox.clone(),
             outbound: OutboundWriter::new(
                 id.clone(),
                 capabilities.delivery,
@@ -102,7 +130,7 @@ impl Unit {
             state: reporter.clone(),
             clock: parts.clock.clone(),
             lang: section.language,
-            texts: Arc::clone(&parts.texts),
+            texts: parts.texts.clone(),
             stop: stop.clone(),
             history: Arc::clone(&parts.history),
             speak: Arc::clone(&parts.speak),
@@ -111,9 +139,20 @@ impl Unit {
         let ingress = Arc::clone(&channel).ingress();
         let max_age = section.max_age.map_or(*parts.config.pipeline.max_age, |age| *age);
         let fetches = Arc::new(Semaphore::new(parts.config.pipeline.fetch_concurrency as usize));
-        let entry = ChannelEntry { channel, bot, lang: section.language, max_age, fetches };
+        let entry = ChannelEntry { channel, bot, lang: section.language, generation, max_age, fetches };
         let (routes, listeners) = (ingress.routes, ingress.listeners);
-        Ok(Self { id: id.clone(), reporter, entry: Some(entry), routes, listeners, stop })
+        Ok(Self {
+            id: id.clone(),
+            reporter,
+            generation,
+            entry: Some(entry),
+            routes,
+            inbox: Some(inbox),
+            listeners: Mutex::new(listeners),
+            again: Arc::default(),
+            tasks: TaskTracker::new(),
+            stop,
+        })
     }
 
     /// Takes the channel out again, with a reason.
@@ -122,22 +161,58 @@ impl Unit {
         self.reporter.set(ChannelState::BadConfig { why });
         self.entry = None;
         self.routes = None;
-        self.listeners.clear();
+        self.listeners().clear();
+    }
+
+    fn listeners(&mut self) -> &mut Vec<Box<dyn Listener>> {
+        self.listeners.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why it cannot run, if so.
+    pub(crate) fn why_broken(&self) -> Option<String> {
+        match self.reporter.state() {
+            ChannelState::BadConfig { why } if self.entry.is_none() => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Lets others in from now on.
+    pub(crate) fn let_in(&self, config: &Config, section: &Section, has_servers: bool) {
+        if let Some(inbox) = &self.inbox {
+            inbox.let_in(Access::new(&section.access, has_servers), tells_not_allowed(config));
+        }
+    }
+
+    /// What it registers with its platform may be out of date.
+    pub(crate) fn maintain_again(&self) {
+        self.again.notify_one();
+    }
+
+    /// Stops the listeners, waits until they have ended, and their leases are released: a successor may listen then. They are cut
+    /// off after `grace`, so that this ends.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Starts the listeners and the duty of maintenance.
-    pub(crate) fn start(&mut self, store: &Arc<dyn Store>, tasks: &TaskTracker) {
+    pub(crate) fn start(&mut self, store: &Arc<dyn Store>, tasks: &TaskTracker, grace: Duration) {
         let Some(entry) = &self.entry else { return };
         let (kept, id, channel, stop) =
             (Arc::clone(store), self.id.clone(), Arc::clone(&entry.channel), self.stop.clone());
-        tasks.spawn(async move { maintain(&*kept, &id, &*channel, stop).await });
-        if self.listeners.is_empty() && self.reporter.state() == ChannelState::Starting {
+        let again = Arc::clone(&self.again);
+        let maintaining = async move { maintain(&*kept, &id, &*channel, &again, stop, grace).await };
+        tasks.spawn(self.tasks.track_future(maintaining));
+        let listeners = std::mem::take(self.listeners());
+        if listeners.is_empty() && self.reporter.state() == ChannelState::Starting {
             self.reporter.set(ChannelState::Connected);
         }
-        for listener in self.listeners.drain(..) {
+        for listener in listeners {
             let (store, stop) = (Arc::clone(store), self.stop.clone());
             let (id, reporter) = (self.id.clone(), self.reporter.clone());
-            tasks.spawn(async move { supervise(&*store, &id, listener, &reporter, stop).await });
+            let listening = async move { supervise(&*store, &id, listener, &reporter, stop, grace).await };
+            tasks.spawn(self.tasks.track_future(listening));
         }
     }
 }

@@ -133,6 +133,14 @@ impl Account {
         }
     }
 
+    /// Whether a token can be configured.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when it cannot stand in a header.
+    pub fn check_token(token: &Secret) -> Result<(), Error> {
+        secret_header("account", "access token", token).map(drop)
+    }
+
     /// The URL of a call, given its path under `/api/external/`.
     pub(super) fn endpoint(&self, path: &str) -> Url {
         join(&self.inner.base, path)
@@ -158,7 +166,7 @@ fn fingerprint(token: &Secret) -> String {
     hex(&Sha256::digest(token.expose()))
 }
 
-fn parse_base(base_url: &str) -> Result<Url, Error> {
+pub(super) fn parse_base(base_url: &str) -> Result<Url, Error> {
     // A base with a password is a secret, so no message repeats it.
     let wrong = |what: &str| Error::local("account", ErrorKind::Setup, format!("base_url {what}"));
     let base = Url::parse(base_url).map_err(|e| wrong(&format!("is not a URL: {e}")))?;
@@ -185,7 +193,7 @@ fn host_of(base: &Url) -> Arc<str> {
     base.port().map_or_else(|| Arc::from(host), |port| Arc::from(format!("{host}:{port}")))
 }
 
-fn is_loopback(base: &Url) -> bool {
+pub(super) fn is_loopback(base: &Url) -> bool {
     let host = base.host_str().unwrap_or_default();
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())

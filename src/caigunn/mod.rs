@@ -18,6 +18,7 @@ mod headers;
 mod http;
 mod inner;
 mod refresh;
+mod time;
 mod wire;
 
 pub use account::Account;
@@ -25,4 +26,5 @@ pub use bot::{Bot, ImagePart, MessagesFilter, Page, UidsFilter};
 pub use error::{DETAIL_CHARS, Error, ErrorKind, RETRY_AFTER_CAP, RetryClass};
 pub use http::{ClientOptions, HttpClient};
 pub use inner::{AccountState, KeepError, KeptToken, TokenKeep, TokenVersion};
+pub use time::server_time;
 pub use wire::{Answer, HistoryEntry, UidEntry};

@@ -1,160 +1,125 @@
-//! `check`: everything that could be wrong, looked at.
+//! `check`: everything that could be wrong, looked at. What is looked at is [`doctor`]'s; how it is told is here.
 
-use std::path::{Path, PathBuf};
-
-use crate::app::{App, probe, start};
+use crate::app::App;
+use crate::app::doctor::{self, Level, Look};
 use crate::cli::output::Output;
-use crate::cli::{ConfigFile, Exit};
-use crate::config::{Loaded, Sources};
-use crate::contract::Finding;
-use crate::contract::store::StoreError;
-use crate::model::Clock;
+use crate::cli::{ConfigFile, Exit, help, missing};
+use crate::config::{Mistakes, Sources};
 
 #[derive(clap::Args)]
+#[command(after_help = help::CHECK)]
 pub(super) struct Args {
     #[command(flatten)]
     file: ConfigFile,
-    /// Also call CaiGunn with each bot's key and look at every channel's platform.
+    /// Also try every connection: CaiGunn with each bot's key, every channel's platform, every proxy, and the clock against
+    /// CaiGunn's. Nobody's messages are taken.
     #[arg(long)]
     online: bool,
-    /// One JSON object a line.
+    /// One JSON object a line: `leg`, `subject`, `ok`, `level` (ok, warn, wrong), `what`, `hint`.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(app: &App, args: Args) -> Exit {
-    let loaded = match app.load(&Sources::of_process(args.file.config)) {
+    let sources = Sources::of_process(args.file.config.clone());
+    let loaded = match app.load(&sources) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
-            Output::error(&mistakes.to_string());
+            tell(&[], &[&mistakes], &args);
             return Exit::Usage;
         }
     };
-    let mut findings = configuration(&loaded);
-    findings.extend(store(&loaded).await);
-    if args.online {
-        findings.extend(probe::probe(app, &loaded).await);
+    if let Some(text) = missing(&loaded, &sources) {
+        if args.json {
+            let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+            Output::line(&json(&Look::no_configuration(what, hint)));
+        } else {
+            Output::error(&text);
+        }
+        return Exit::Usage;
     }
-    for finding in &findings {
-        print(finding, args.json);
-    }
-    let broken = !loaded.broken.is_empty();
-    for mistakes in loaded.broken.values() {
-        Output::error(&mistakes.to_string());
-    }
-    match (broken, findings.iter().all(|finding| finding.ok)) {
-        (true, _) => Exit::Usage,
-        (false, false) => Exit::Findings,
-        (false, true) => Exit::Ok,
+    let looks = doctor::examine(app, &loaded, args.online).await;
+    let broken: Vec<&Mistakes> = loaded.broken.values().collect();
+    tell(&looks, &broken, &args);
+    match (broken.is_empty(), looks.iter().any(|look| look.level == Level::Wrong)) {
+        (false, _) => Exit::Usage,
+        (true, true) => Exit::Findings,
+        (true, false) => Exit::Ok,
     }
 }
 
-/// How a finding begins that is not wrong and should be read all the same.
-const WARNING: &str = "warning: ";
-
-fn print(finding: &Finding, json: bool) {
-    if json {
-        let line = serde_json::json!({ "ok": finding.ok, "what": finding.what, "hint": finding.hint });
-        Output::line(&line.to_string());
+fn tell(looks: &[Look], broken: &[&Mistakes], args: &Args) {
+    let mistakes = broken.iter().flat_map(|mistakes| &mistakes.0).map(Look::mistake);
+    if args.json {
+        for look in looks.iter().cloned().chain(mistakes) {
+            Output::line(&json(&look));
+        }
         return;
     }
-    let (mark, what) = match (finding.ok, finding.what.strip_prefix(WARNING)) {
-        (false, _) => ("WRONG", finding.what.as_str()),
-        (true, None) => ("ok   ", finding.what.as_str()),
-        (true, Some(warning)) => ("warn ", warning),
+    for look in looks {
+        Output::line(&human(look));
+    }
+    for mistakes in broken {
+        Output::error(&mistakes.to_string());
+    }
+    let levels: Vec<Level> = looks.iter().map(|look| look.level).chain(mistakes.map(|look| look.level)).collect();
+    let more = match levels.contains(&Level::Wrong) || args.online {
+        true => "",
+        false => " (--online tries every connection, too)",
     };
-    Output::line(&format!("{mark} {what}"));
-    if let Some(hint) = &finding.hint {
-        Output::line(&format!("      hint: {hint}"));
-    }
+    Output::line(&format!("\n{}{more}", sum(&levels)));
 }
 
-fn configuration(loaded: &Loaded) -> Vec<Finding> {
-    let config = &loaded.config;
-    let from = loaded.file.as_ref().map_or("the environment alone".to_owned(), |file| file.display().to_string());
-    let channels = config.channels.len() + loaded.broken.len();
-    let counts = [count(config.accounts.len(), "account"), count(config.bots.len(), "bot"), count(channels, "channel")];
-    let counts = format!("configuration from {from}: {}", counts.join(", "));
-    let mut findings = vec![if channels == 0 {
-        Finding::wrong(counts, "add a `[channels.<id>]` section; `caigunn-bridge config example` prints one")
-    } else {
-        Finding::ok(counts)
-    }];
-    // That there is no channel has been said.
-    for warning in loaded.warnings.iter().filter(|warning| warning.key != "channels") {
-        let what = format!("{WARNING}{} {}", warning.key, warning.reason);
-        findings.push(Finding { ok: true, what, hint: warning.hint.clone() });
-    }
-    findings
-}
-
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-/// Looks at the store without making one: it must belong to whoever runs the bridge, not to whoever checks.
-async fn store(loaded: &Loaded) -> Vec<Finding> {
-    let path = &loaded.config.store.path;
-    let shown = path.display();
-    if !path.exists() {
-        return vec![match writable(path) {
-            Ok(folder) => Finding::ok(format!("store {shown}: will be made in {}", folder.display())),
-            Err((folder, error)) => Finding::wrong(
-                format!("store {shown}: {} cannot be written: {error}", folder.display()),
-                "set `store.path` to a folder that the bridge may write",
-            ),
-        }];
-    }
-    let store = match start::open_store(&loaded.config, &Clock::system(), false).await {
-        Ok(store) => store,
-        Err(error) => {
-            let text = error.to_string();
-            let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, "look at the disk's space and health"));
-            return vec![Finding::wrong(format!("store {shown}: {what}"), hint.to_owned())];
-        }
+fn human(look: &Look) -> String {
+    let mark = match look.level {
+        Level::Ok => "ok   ",
+        Level::Warn => "warn ",
+        Level::Wrong => "WRONG",
     };
-    let mut findings = Vec::new();
-    match store.probe().await {
-        Ok(took) => {
-            findings.push(Finding::ok(format!("store {shown}: one commit takes {:.1} ms", took.as_secs_f64() * 1e3)))
-        }
-        Err(error) => {
-            findings.push(Finding::wrong(format!("store {shown}: {error}"), "look at the disk's space and health"))
-        }
-    }
-    match left_over(&*store, loaded).await {
-        Ok(left) => findings.extend(left),
-        Err(error) => {
-            findings.push(Finding::wrong(format!("store {shown}: {error}"), "look at the disk's space and health"))
-        }
-    }
-    store.close().await;
-    findings
+    let hint = look.hint.as_ref().map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
+    format!("{mark} {}{hint}", look.what)
 }
 
-async fn left_over(store: &dyn crate::contract::Store, loaded: &Loaded) -> Result<Vec<Finding>, StoreError> {
-    let known = |id: &str| loaded.config.channels.contains_key(id) || loaded.broken.contains_key(id);
-    let left = store.channels_with_work().await?.into_iter().filter(|(channel, _)| !known(channel.as_str()));
-    Ok(left
-        .map(|(channel, work)| {
-            Finding::wrong(
-                format!(
-                    "channel {channel} left the configuration with {} undone; they are kept",
-                    count(usize::try_from(work).unwrap_or(usize::MAX), "message")
-                ),
-                format!("put `[channels.{channel}]` back, or drop what `messages list --channel {channel}` lists"),
-            )
-        })
-        .collect())
+fn json(look: &Look) -> String {
+    let Look { leg, subject, level, what, hint } = look;
+    serde_json::json!({
+        "leg": leg.as_str(),
+        "subject": subject,
+        "ok": *level != Level::Wrong,
+        "level": level.as_str(),
+        "what": what,
+        "hint": hint,
+    })
+    .to_string()
 }
 
-/// Whether the nearest folder that exists can be written.
-fn writable(path: &Path) -> Result<PathBuf, (PathBuf, std::io::Error)> {
-    let absolute = std::path::absolute(path).map_err(|error| (path.to_owned(), error))?;
-    let folder = absolute.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("/")).to_owned();
-    let trial = folder.join(format!(".caigunn-bridge-{}", uuid::Uuid::new_v4().as_simple()));
-    match std::fs::write(&trial, b"").and_then(|()| std::fs::remove_file(&trial)) {
-        Ok(()) => Ok(folder),
-        Err(error) => Err((folder, error)),
+/// "2 wrong, 1 warning".
+fn sum(levels: &[Level]) -> String {
+    let count = |wanted: Level| levels.iter().filter(|level| **level == wanted).count();
+    let warnings = match count(Level::Warn) {
+        0 => None,
+        1 => Some("1 warning".to_owned()),
+        n => Some(format!("{n} warnings")),
+    };
+    let wrong = Some(count(Level::Wrong)).filter(|wrong| *wrong > 0).map(|wrong| format!("{wrong} wrong"));
+    let both: Vec<String> = wrong.into_iter().chain(warnings).collect();
+    if both.is_empty() { "all good".to_owned() } else { both.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+    use crate::app::doctor::Level::{Ok, Warn, Wrong};
+
+    #[test]
+    fn the_last_line_sums_up() {
+        for (levels, said) in [
+            (vec![], "all good"),
+            (vec![Ok, Ok], "all good"),
+            (vec![Ok, Warn], "1 warning"),
+            (vec![Wrong, Ok, Warn, Warn, Wrong], "2 wrong, 2 warnings"),
+        ] {
+            assert_eq!(sum(&levels), said);
+        }
     }
 }

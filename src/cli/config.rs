@@ -2,16 +2,19 @@
 
 use crate::app::App;
 use crate::cli::output::Output;
-use crate::cli::{ConfigFile, Exit, load};
-use crate::config;
+use crate::cli::{ConfigFile, Exit, help, load_from};
+use crate::config::{self, Sources};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// A commented example with every key.
+    #[command(after_help = help::CONFIG_EXAMPLE)]
     Example,
     /// The JSON schema, for editors.
+    #[command(after_help = help::CONFIG_SCHEMA)]
     Schema,
     /// The configuration in force and where each key comes from. Secrets are not shown.
+    #[command(after_help = help::CONFIG_SHOW)]
     Show(ConfigFile),
 }
 
@@ -19,7 +22,7 @@ pub(super) fn run(app: &App, command: Command) -> Exit {
     match command {
         Command::Example => Output::line(app.with_known(config::example).trim_end()),
         Command::Schema => Output::line(schema(app).trim_end()),
-        Command::Show(file) => match load(app, file.config) {
+        Command::Show(file) => match load_from(app, &Sources::of_process(file.config)) {
             Ok(loaded) => {
                 Output::line(config::redacted(&loaded).trim_end());
                 for mistakes in loaded.broken.values() {

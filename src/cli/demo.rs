@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Cursor;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, Rgb, RgbImage};
@@ -11,14 +11,15 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::app::lifecycle::Signals;
-use crate::cli::Exit;
 use crate::cli::output::Output;
 use crate::cli::run::{init_logs, refuse};
+use crate::cli::{Exit, help};
 use crate::config::Sources;
 use crate::model::Secret;
 use crate::sandbox::{Sandbox, SandboxBot, SandboxOptions};
 
 #[derive(clap::Args)]
+#[command(after_help = help::DEMO)]
 pub(super) struct Args {
     /// Address to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -104,6 +105,8 @@ fn sources(listen: SocketAddr, sandbox: &str, folder: &Path) -> Sources {
         ("CHANNELS__WEB__KIND", "http".into()),
         ("CHANNELS__WEB__BOT", "demo".into()),
         ("CHANNELS__WEB__KEYS__DEMO__KEY", API_KEY.into()),
+        ("CHANNELS__WEB__KEYS__DEMO__OUTBOUND", "all".into()),
+        ("CHANNELS__WEB__PLAYGROUND", "true".into()),
     ];
     // What is worth a look on a terminal is the invitation and what became of each message.
     let log = [("LOG__FILTER", OsString::from("warn,caigunn_bridge::pipeline::work=info"))];
@@ -116,17 +119,28 @@ fn sources(listen: SocketAddr, sandbox: &str, folder: &Path) -> Sources {
 }
 
 fn invite(addr: SocketAddr, picture: &Path) {
-    let url = format!("http://{addr}/v1/messages");
+    let here = format!("http://{}", reachable(addr));
     let auth = format!("-H 'Authorization: Bearer {API_KEY}'");
-    Output::line(&format!("The bridge listens on http://{addr}, with a sandbox in CaiGunn's place. Copy a line:\n"));
+    Output::line("The bridge runs, with a sandbox in CaiGunn's place.\n");
+    Output::line(&format!("  Open  {here}/chat\n"));
+    Output::line("or copy a line, for a text or a picture:\n");
+    let json = "-H 'Content-Type: application/json' -d '{\"user\":\"you\",\"text\":\"Hello!\"}'";
+    Output::line(&format!("  curl -s {here}/v1/messages {auth} {json}\n"));
     Output::line(&format!(
-        "  text     curl -s {url} {auth} -H 'Content-Type: application/json' -d '{{\"user\":\"you\",\"text\":\"Hello!\"}}'\n"
-    ));
-    Output::line(&format!(
-        "  picture  curl -s {url} {auth} -F user=you -F 'text=What is this?' -F 'images=@{}'\n",
+        "  curl -s {here}/v1/messages {auth} -F user=you -F 'text=What is this?' -F 'images=@{}'\n",
         picture.display()
     ));
     Output::line("Ctrl-C ends it.");
+}
+
+/// Where this machine reaches a listener: one on every address is reached on the machine's own.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
 }
 
 /// A small picture to send: a red disc on white.

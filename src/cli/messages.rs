@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::app::{App, start};
 use crate::cli::output::{Output, age};
-use crate::cli::{ConfigFile, Exit, load};
+use crate::cli::{ConfigFile, Exit, help, load};
 use crate::config::HumanDuration;
 use crate::contract::Store;
 use crate::contract::store::{StoreError, Utterance, WorkFilter, WorkId, WorkItem};
@@ -13,6 +13,7 @@ use crate::model::inbound::InboundEvent;
 use crate::model::{ChannelId, Clock, TurnId};
 
 #[derive(clap::Args)]
+#[command(after_help = help::MESSAGES)]
 pub(super) struct Args {
     #[command(flatten)]
     file: ConfigFile,
@@ -23,6 +24,7 @@ pub(super) struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     /// What has not ended well: waiting, being worked on, given up, undeliverable.
+    #[command(after_help = help::MESSAGES_LIST)]
     List {
         /// Only what was given up.
         #[arg(long)]
@@ -41,11 +43,13 @@ enum Command {
         json: bool,
     },
     /// One message: what was said, and what became of it.
+    #[command(after_help = help::MESSAGES_SHOW)]
     Show {
         /// As listed: msg_… or out_….
         id: String,
     },
     /// Give messages a new start.
+    #[command(after_help = help::MESSAGES_RETRY)]
     Retry {
         /// As listed; several are allowed.
         #[arg(value_name = "ID", required_unless_present = "all_dead")]
@@ -55,6 +59,7 @@ enum Command {
         all_dead: bool,
     },
     /// End messages without an answer.
+    #[command(after_help = help::MESSAGES_DROP)]
     Drop {
         /// As listed; several are allowed.
         #[arg(value_name = "ID", required = true)]

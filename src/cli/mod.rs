@@ -4,8 +4,11 @@ mod check;
 mod config;
 mod demo;
 mod healthcheck;
+mod help;
+mod init;
 mod messages;
 mod output;
+mod pages;
 mod run;
 mod sandbox;
 
@@ -16,7 +19,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::App;
 use crate::cli::output::Output;
-use crate::config::{Loaded, Sources};
+use crate::config::{FILE_VARIABLE, Loaded, PREFIX, Sources};
 
 /// What the process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +31,10 @@ pub enum Exit {
     Usage,
     /// The store cannot be used.
     Store,
-    /// `check` found something wrong.
+    /// `check` found something wrong, or `init` a key that is refused.
     Findings,
+    /// `init` was stopped by a signal.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -40,22 +45,14 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Store => 3,
             Exit::Findings => 4,
+            Exit::Interrupted => 130,
         })
     }
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    ended as asked (run: after SIGTERM or SIGINT, with everything finished or handed back)
-  1    failed at run time
-  2    the command line or the configuration is wrong
-  3    the store cannot be used (damaged, newer, in use by another bridge)
-  4    check found something wrong
-  130  stopped at once by a second signal";
-
 /// A durable bridge between chat platforms and CaiGunn chatbots.
 #[derive(Parser)]
-#[command(name = "caigunn-bridge", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "caigunn-bridge", version, after_help = help::BRIDGE, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -72,21 +69,28 @@ struct ConfigFile {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the bridge until SIGTERM or SIGINT.
-    Run(ConfigFile),
     /// Try the bridge without any account: an embedded sandbox, an HTTP channel, and lines to copy.
     Demo(demo::Args),
-    /// Run the sandbox alone: a server that answers like CaiGunn, for development and tests.
-    Sandbox(sandbox::Args),
+    /// Ask a few questions, try the keys and tokens, and write a configuration.
+    Init(Box<init::Args>),
+    /// Look for mistakes: in the configuration, on this machine and, with --online, in every connection.
+    Check(check::Args),
+    /// Run the bridge until SIGTERM or SIGINT.
+    #[command(after_help = help::RUN)]
+    Run(ConfigFile),
     /// Ask a running bridge whether it is healthy: exit code 0 or 1, for containers.
     Healthcheck(healthcheck::Args),
-    /// Look for mistakes: in the configuration, the store and, with --online, every connection.
-    Check(check::Args),
-    /// Print an example configuration, its JSON schema, or the configuration in force.
-    #[command(subcommand)]
-    Config(config::Command),
     /// Look at messages that wait or were given up, and decide about them.
     Messages(messages::Args),
+    /// Print an example configuration, its JSON schema, or the configuration in force.
+    #[command(subcommand, after_help = help::CONFIG)]
+    Config(config::Command),
+    /// Run the sandbox alone: a server that answers like CaiGunn, for development and tests.
+    Sandbox(sandbox::Args),
+    /// Print a script with which a shell completes the commands and options.
+    Completions(pages::Completions),
+    /// Print the manual page.
+    Man(pages::Man),
 }
 
 /// The command line as clap describes it.
@@ -109,13 +113,16 @@ pub fn main() -> ExitCode {
     let app = App::builder();
     let exit = runtime.block_on(async {
         match cli.command {
-            Command::Run(file) => run::run(&app, file.config).await,
             Command::Demo(args) => demo::run(&app, args).await,
-            Command::Sandbox(args) => sandbox::run(args).await,
-            Command::Healthcheck(args) => healthcheck::run(args).await,
+            Command::Init(args) => init::run(&app, *args).await,
             Command::Check(args) => check::run(&app, args).await,
-            Command::Config(command) => config::run(&app, command),
+            Command::Run(file) => run::run(&app, file.config).await,
+            Command::Healthcheck(args) => healthcheck::run(args).await,
             Command::Messages(args) => messages::run(&app, args).await,
+            Command::Config(command) => config::run(&app, command),
+            Command::Sandbox(args) => sandbox::run(args).await,
+            Command::Completions(args) => pages::completions(&args),
+            Command::Man(args) => pages::man(&args),
         }
     });
     // What still blocks a thread (a decoder, a closing file) must not keep the process from ending.
@@ -135,8 +142,40 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// Loads the configuration, or prints what is wrong with it.
 fn load(app: &App, file: Option<PathBuf>) -> Result<Loaded, Exit> {
-    app.load(&Sources::of_process(file)).map_err(|mistakes| {
+    load_sources(app, &Sources::of_process(file))
+}
+
+/// The same, where the sources are needed again.
+fn load_sources(app: &App, sources: &Sources) -> Result<Loaded, Exit> {
+    let loaded = load_from(app, sources)?;
+    match missing(&loaded, sources) {
+        Some(text) => {
+            Output::error(&text);
+            Err(Exit::Usage)
+        }
+        None => Ok(loaded),
+    }
+}
+
+/// The same, and nothing at all is a configuration, too: the defaults.
+fn load_from(app: &App, sources: &Sources) -> Result<Loaded, Exit> {
+    app.load(sources).map_err(|mistakes| {
         Output::error(&mistakes.to_string());
         Exit::Usage
     })
+}
+
+/// What to say when nothing is configured at all: where it was looked for, and how one begins.
+fn missing(loaded: &Loaded, sources: &Sources) -> Option<String> {
+    let config = &loaded.config;
+    let nothing = config.accounts.is_empty() && config.bots.is_empty() && config.channels.is_empty();
+    if loaded.file.is_some() || !nothing || !loaded.broken.is_empty() {
+        return None;
+    }
+    let places: Vec<String> = sources.places.iter().map(|place| format!("\n  {}", place.display())).collect();
+    Some(format!(
+        "there is no configuration. It was looked for in the environment ({FILE_VARIABLE}, {PREFIX}…) and in{}\n\
+         hint: `caigunn-bridge init` writes one, `caigunn-bridge demo` needs none",
+        places.concat()
+    ))
 }

@@ -11,6 +11,12 @@ impl Output {
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }
 
+    /// A question on standard output, without the end of its line.
+    pub(super) fn prompt(text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _ = write!(out, "{text}").and_then(|()| out.flush());
+    }
+
     /// A line on standard error.
     pub(super) fn error(text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());

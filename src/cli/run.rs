@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::app::lifecycle::Signals;
+use crate::app::lifecycle::{Hangups, Signals};
 use crate::app::notify::{self, Notifier};
-use crate::app::{App, StartError, telemetry};
+use crate::app::{App, StartError, limits, reload, telemetry};
 use crate::cli::output::Output;
-use crate::cli::{Exit, load};
-use crate::config::{Loaded, LogFormat};
+use crate::cli::{Exit, load_sources};
+use crate::config::{Loaded, LogFormat, Sources};
 
 pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
-    let loaded = match load(app, file) {
+    // First of all: unheard, a SIGHUP would end the process.
+    let hangups = Hangups::listen();
+    let sources = Sources::of_process(file);
+    let loaded = match load_sources(app, &sources) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -22,6 +25,7 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     for warning in loaded.warnings.iter().filter(|warning| warning.key != "channels") {
         tracing::warn!("configuration: {warning}");
     }
+    limits::raise_open_files(&loaded.config);
     let signals = Signals::listen();
     let running = match app.start(&loaded).await {
         Ok(running) => running,
@@ -29,7 +33,9 @@ pub(super) async fn run(app: &App, file: Option<PathBuf>) -> Exit {
     };
     tracing::info!(addr = %running.addr(), version = env!("CARGO_PKG_VERSION"), "listening");
     tokio::spawn(signals.stop(running.stop_token()));
-    tokio::spawn(notify::report(Arc::new(Notifier::of_process()), running.health(), running.stop_token()));
+    let notifier = Arc::new(Notifier::of_process());
+    tokio::spawn(notify::report(Arc::clone(&notifier), running.health(), running.stop_token()));
+    tokio::spawn(reload::watch(running.reloader(), sources, hangups, notifier, running.stop_token()));
     if running.stopped().await { Exit::Ok } else { Exit::Failure }
 }
 

@@ -7,13 +7,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::lifecycle::Signals;
-use crate::cli::Exit;
 use crate::cli::output::Output;
 use crate::cli::run::init_default_logs;
+use crate::cli::{Exit, help};
 use crate::model::Secret;
 use crate::sandbox::{Sandbox, SandboxBot, SandboxOptions};
 
 #[derive(clap::Args)]
+#[command(after_help = help::SANDBOX)]
 pub(super) struct Args {
     /// Address to listen on. Anybody who reaches it can use it: keep it on the loopback interface.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]

@@ -11,6 +11,8 @@ use config::{Config as Layers, Environment, File, FileFormat};
 use serde_json::{Map, Value};
 use toml::de::DeTable;
 
+use crate::model::Secret;
+
 use super::{
     mistake::Mistake,
     origins::{Origin, Origins, line_and_column, show_path},
@@ -20,6 +22,8 @@ use super::{
 pub const PREFIX: &str = "CAIGUNN_BRIDGE__";
 /// The environment variable that names the file.
 pub const FILE_VARIABLE: &str = "CAIGUNN_BRIDGE_CONFIG";
+/// Why a file that is not there cannot be read.
+const ABSENT: &str = "does not exist";
 const MAX_FILE: usize = 4 << 20;
 
 /// Where to look. [`Sources::of_process`] is the real thing; tests fill in their own.
@@ -59,29 +63,46 @@ pub fn usual_places(env: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
     places
 }
 
+/// The configuration's file as it was read: it may hold secrets.
+#[derive(Clone, Debug)]
+pub struct FileText {
+    pub path: PathBuf,
+    pub text: Secret,
+}
+
 /// The merged tree, before it is checked against any schema.
 #[derive(Default)]
 pub(super) struct Merged {
     pub(super) tree: Map<String, Value>,
     pub(super) origins: Origins,
-    pub(super) file: Option<PathBuf>,
+    pub(super) file: Option<FileText>,
     pub(super) warnings: Vec<Mistake>,
 }
 
 /// Reads and merges the layers. An error here means that the tree cannot be judged further.
-pub(super) fn merge(sources: &Sources, mistakes: &mut Vec<Mistake>) -> Result<Merged, ()> {
+pub(super) fn merge(sources: &Sources, kept: Option<&FileText>, mistakes: &mut Vec<Mistake>) -> Result<Merged, ()> {
     let mut merged = Merged::default();
     let mut text = String::new();
-    if let Some((path, named_by)) = choose(sources) {
-        match read(&path) {
+    let chosen = match kept {
+        Some(kept) => Some((kept.path.clone(), Origin::Nowhere, Some(kept.text.expose()))),
+        None => choose(sources).map(|(path, named_by)| (path, named_by, None)),
+    };
+    if let Some((path, named_by, known)) = chosen {
+        match known.map_or_else(|| read(&path), |known| Ok(known.to_owned())) {
             Ok(read) => text = read,
             Err(reason) => {
-                mistakes.push(Mistake::new(named_by, "", format!("{} {reason}", path.display())));
+                let hint = (reason == ABSENT).then(|| {
+                    format!(
+                        "`caigunn-bridge init --output {}` writes one, `caigunn-bridge demo` needs none",
+                        path.display()
+                    )
+                });
+                mistakes.push(Mistake::new(named_by, "", format!("{} {reason}", path.display())).hint(hint));
                 return Err(());
             }
         }
         merged.origins.set_file(path.clone());
-        merged.file = Some(path);
+        merged.file = Some(FileText { path, text: Secret::new(text.clone()) });
     }
     syntax(&text, &mut merged.origins, mistakes)?;
 
@@ -144,7 +165,7 @@ pub(super) fn read_at_most(path: &Path, limit: usize) -> Result<Vec<u8>, String>
         Ok(_) if bytes.len() > limit => Err(format!("is larger than {limit} bytes")),
         Ok(_) => Ok(bytes),
         Err(e) => Err(match e.kind() {
-            io::ErrorKind::NotFound => "does not exist".into(),
+            io::ErrorKind::NotFound => ABSENT.into(),
             io::ErrorKind::PermissionDenied => "may not be read by this user".into(),
             io::ErrorKind::IsADirectory => "is a folder".into(),
             kind => format!("cannot be read: {kind}"),

@@ -26,7 +26,7 @@ pub struct Listener {
 /// When the file cannot be read or is no TOML, or when the address is none.
 pub fn listener(sources: &Sources) -> Result<Listener, String> {
     let mut mistakes = Vec::new();
-    let Ok(merged) = merge(sources, &mut mistakes) else { return Err(Mistakes::sorted(mistakes).to_string()) };
+    let Ok(merged) = merge(sources, None, &mut mistakes) else { return Err(Mistakes::sorted(mistakes).to_string()) };
     let default = Server::default();
     let server = merged.tree.get("server");
     let given = |key: &str| server.and_then(|server| server.get(key));

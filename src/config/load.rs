@@ -8,10 +8,11 @@ use super::{
     Config,
     channels::RawSection,
     checks::check_all,
-    layers::{Sources, merge},
+    layers::{FileText, Sources, merge},
     mistake::{Mistake, Mistakes},
     origins::Origins,
     schema::{Known, common_keys, internal},
+    secrets::FileDigest,
     validate::{Validator, at_path},
 };
 
@@ -28,6 +29,10 @@ pub struct Loaded {
     pub broken: BTreeMap<String, Mistakes>,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// What stood in it.
+    pub text: Option<FileText>,
+    /// The files that secrets were read from, or should have been, with a digest of what stood there.
+    pub secret_files: BTreeMap<PathBuf, Option<FileDigest>>,
     pub(super) effective: Effective,
 }
 
@@ -59,8 +64,13 @@ pub fn load(sources: &Sources, known: &Known<'_>) -> Result<Loaded, Mistakes> {
 /// Like [`load`], but a channel with mistakes is left out (`Loaded::broken`), so that it stops no other. A mistake anywhere else is
 /// an error, and then those of the channels are listed too.
 pub fn load_tolerant(sources: &Sources, known: &Known<'_>) -> Result<Loaded, Mistakes> {
+    load_again(sources, known, None)
+}
+
+/// The same with the configuration's file as it was `kept`, if it was: the files of secrets alone are read anew.
+pub fn load_again(sources: &Sources, known: &Known<'_>, kept: Option<&FileText>) -> Result<Loaded, Mistakes> {
     let mut mistakes = Vec::new();
-    let Ok(merged) = merge(sources, &mut mistakes) else { return Err(Mistakes::sorted(mistakes)) };
+    let Ok(merged) = merge(sources, kept, &mut mistakes) else { return Err(Mistakes::sorted(mistakes)) };
     let schema = internal(known);
     let origins = Arc::new(merged.origins);
     let mut tree = Value::Object(merged.tree);
@@ -72,7 +82,7 @@ pub fn load_tolerant(sources: &Sources, known: &Known<'_>) -> Result<Loaded, Mis
     validator.check(&schema, &mut tree, &mut Vec::new());
     check_all(&mut validator, &tree);
     if let Some(file) = &merged.file {
-        validator.warn_of_open_file(file);
+        validator.warn_of_open_file(&file.path);
     }
 
     let broken = broken_channels(std::mem::take(&mut validator.mistakes))?;
@@ -86,7 +96,7 @@ pub fn load_tolerant(sources: &Sources, known: &Known<'_>) -> Result<Loaded, Mis
         channel.own = own.remove(id).unwrap_or_default();
     }
 
-    let Validator { secrets, warnings, .. } = validator;
+    let Validator { secrets, warnings, files, .. } = validator;
     for path in secrets.keys() {
         if let Some(secret) = at_path(&mut tree, path) {
             *secret = HIDDEN.into();
@@ -94,7 +104,9 @@ pub fn load_tolerant(sources: &Sources, known: &Known<'_>) -> Result<Loaded, Mis
     }
     let sources = secrets.into_iter().filter_map(|(path, source)| Some((path, source?))).collect();
     let effective = Effective { tree, schema, origins, sources };
-    Ok(Loaded { config, warnings: Mistakes::sorted(warnings).0, broken, file: merged.file, effective })
+    let file = merged.file.as_ref().map(|file| file.path.clone());
+    let warnings = Mistakes::sorted(warnings).0;
+    Ok(Loaded { config, warnings, broken, file, text: merged.file, secret_files: files, effective })
 }
 
 /// The mistakes by channel, or all of them when one is not a channel's.

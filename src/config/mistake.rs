@@ -7,6 +7,9 @@ use super::{
     origins::{Origin, Origins, show_path},
 };
 
+/// How the warnings about secrets in open files end.
+pub(super) const OPEN_TO_ALL: &str = "everyone on this machine can read";
+
 /// One mistake. No field ever holds the value of a secret or of an unknown key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -33,6 +36,11 @@ impl Mistake {
     pub fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
         self.hint = hint.into();
         self
+    }
+
+    /// Whether it is about a secret in a file that others can read.
+    pub fn is_of_open_file(&self) -> bool {
+        self.reason.ends_with(OPEN_TO_ALL)
     }
 
     /// The channel whose section holds this mistake.

@@ -3,10 +3,11 @@
 use std::{ffi::OsStr, path::Path};
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::{
     layers::read_at_most,
-    mistake::Mistake,
+    mistake::{Mistake, OPEN_TO_ALL},
     origins::Origin,
     shape::{is_secret, map_value, other_forms, properties},
     validate::Validator,
@@ -89,18 +90,16 @@ impl Validator<'_> {
     }
 
     fn read_file(&mut self, file: &str, path: &[String]) -> Value {
-        let read = read_at_most(Path::new(file), MAX_SECRET)
+        let bytes = read_at_most(Path::new(file), MAX_SECRET);
+        self.files.insert(file.into(), bytes.as_deref().ok().map(digest));
+        let read = bytes
             .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".into()))
             .map(trimmed)
             .and_then(|text| if text.is_empty() { Err("is empty".into()) } else { Ok(text) });
         match read {
             Ok(text) => {
                 if world_readable(Path::new(file)) {
-                    let warning = Mistake::at(
-                        self.origins,
-                        path,
-                        format!("names {file}, which everyone on this machine can read"),
-                    );
+                    let warning = Mistake::at(self.origins, path, format!("names {file}, which {OPEN_TO_ALL}"));
                     self.warnings.push(warning.hint(format!("chmod o-r {file}")));
                 }
                 text.into()
@@ -146,12 +145,23 @@ impl Validator<'_> {
         };
         let Some((path, _)) = self.secrets.iter().find(inline) else { return };
         if world_readable(file) {
-            let warning =
-                Mistake::at(self.origins, path, "is written out in a file that everyone on this machine can read");
+            let warning = Mistake::at(self.origins, path, format!("is written out in a file that {OPEN_TO_ALL}"));
             let name = path.last().map(String::as_str).unwrap_or_default();
             self.warnings.push(warning.hint(format!("chmod o-r {}, or use `{name}_file`", file.display())));
         }
     }
+}
+
+/// A digest of what stands in a file of secrets.
+pub type FileDigest = [u8; 32];
+
+fn digest(bytes: &[u8]) -> FileDigest {
+    Sha256::digest(bytes).into()
+}
+
+/// What stands in a file of secrets now; `None` if it cannot be read.
+pub fn digest_of(file: &Path) -> Option<FileDigest> {
+    read_at_most(file, MAX_SECRET).ok().map(|bytes| digest(&bytes))
 }
 
 fn base(key: &str) -> &str {

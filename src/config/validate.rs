@@ -1,11 +1,11 @@
 //! The validator: what a walk goes by, what it has found, and how a tree that was found good is read.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{mistake::Mistake, origins::Origins};
+use super::{mistake::Mistake, origins::Origins, secrets::FileDigest};
 
 pub(super) type Env = BTreeMap<OsString, OsString>;
 
@@ -19,11 +19,14 @@ pub(super) struct Validator<'a> {
     pub(super) warnings: Vec<Mistake>,
     /// Where each secret stands in the tree, and what its value was read from if not from there.
     pub(super) secrets: BTreeMap<Vec<String>, Option<String>>,
+    /// The files that secrets were read from, or should have been.
+    pub(super) files: BTreeMap<PathBuf, Option<FileDigest>>,
 }
 
 impl<'a> Validator<'a> {
     pub(super) fn new(origins: &'a Origins, env: &'a Env) -> Self {
-        Self { origins, env, whole: None, mistakes: Vec::new(), warnings: Vec::new(), secrets: BTreeMap::new() }
+        let (mistakes, warnings, secrets) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { origins, env, whole: None, mistakes, warnings, secrets, files: BTreeMap::new() }
     }
 
     pub(super) fn wrong(&mut self, path: &[String], reason: impl Into<String>, hint: impl Into<Option<String>>) {

@@ -15,7 +15,7 @@ use crate::contract::inbox::InboxWriter;
 use crate::contract::outbox::OutboundWriter;
 use crate::contract::store::{OutboxRow, Store, StoreError};
 use crate::model::outbound::Lane;
-use crate::model::texts::{Lang, Texts};
+use crate::model::texts::{Lang, LiveTexts};
 use crate::model::{BotName, Capabilities, ChannelId, Clock, MediaRef, OutboundAction, Rendered, Scope, Target};
 
 /// An adapter to one platform. It translates and calls; ordering, retries and storage are the pipeline's.
@@ -296,8 +296,8 @@ pub struct ChannelContext {
     pub store: Arc<dyn Store>,
     pub state: StateReporter,
     pub clock: Clock,
-    /// What the bridge itself says, as configured.
-    pub texts: Arc<Texts>,
+    /// What the bridge itself says, as configured; a reload changes it under way.
+    pub texts: LiveTexts,
     /// The language of whoever has told none.
     pub lang: Lang,
     /// Cancelled when the channel is to stop.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::mpsc;
@@ -47,6 +48,10 @@ pub enum Wake {
         to: Target,
         contacts: Vec<Arc<Contact>>,
     },
+    /// The channel was built anew, removed or brought back: what memory has of its turns is read again from the store.
+    Reconfigured {
+        channel: ChannelId,
+    },
 }
 
 /// The dispatcher's mailbox. It is bounded: when it is full the turn stays in the store and the dispatcher is told to read
@@ -76,12 +81,18 @@ impl WakeSender {
         (Self { sender, missed: Arc::clone(&missed), kept: Arc::clone(&kept) }, WakeReceiver { receiver, missed, kept })
     }
 
+    /// Tells the dispatcher that a channel is another one now, or none.
+    pub fn reconfigured(&self, channel: ChannelId) {
+        self.wake(Wake::Reconfigured { channel });
+    }
+
     fn wake(&self, wake: Wake) {
         let Err(full) = self.sender.try_send(wake) else { return };
         let wake = full.into_inner();
-        if matches!(wake, Wake::Left { .. } | Wake::Moved { .. }) {
+        let is_rare = matches!(wake, Wake::Reconfigured { .. });
+        if is_rare || matches!(wake, Wake::Left { .. } | Wake::Moved { .. }) {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() < KEPT {
+            if is_rare || kept.len() < KEPT {
                 kept.push(wake);
             }
         }
@@ -113,9 +124,16 @@ pub struct InboxRules {
     pub overflow: Overflow,
     /// Messages per minute and the burst of one contact; `None` = no bound.
     pub rate: Option<(NonZeroU32, NonZeroU32)>,
+    /// At first; [`InboxWriter::let_in`] replaces it and the next.
     pub access: Access,
     /// Whether there is a text for those who are not let in.
     pub tells_not_allowed: bool,
+}
+
+/// Who is let in, and what becomes of the others.
+struct Door {
+    access: Access,
+    tells_not_allowed: bool,
 }
 
 /// How often the per-user limiters forget who has been quiet: after so many events.
@@ -123,6 +141,7 @@ const FORGET_EVERY: u32 = 8_192;
 
 struct Inner {
     rules: InboxRules,
+    door: ArcSwap<Door>,
     store: Arc<dyn Store>,
     wake: WakeSender,
     limiter: Option<DefaultKeyedRateLimiter<ContactKey>>,
@@ -159,15 +178,22 @@ pub enum Receipt {
 }
 
 impl InboxWriter {
-    pub fn new(rules: InboxRules, store: Arc<dyn Store>, wake: WakeSender) -> Self {
+    pub fn new(mut rules: InboxRules, store: Arc<dyn Store>, wake: WakeSender) -> Self {
+        let door = Door { access: std::mem::take(&mut rules.access), tells_not_allowed: rules.tells_not_allowed };
         let limiter =
             rules.rate.map(|(per_minute, burst)| RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(burst)));
         let (groups, let_in) = (Mutex::new(Groups::new(Instant::now())), Mutex::new(Groups::new(Instant::now())));
-        Self(Arc::new(Inner { rules, store, wake, limiter, groups, let_in, events: AtomicU32::new(0) }))
+        let door = ArcSwap::from_pointee(door);
+        Self(Arc::new(Inner { rules, door, store, wake, limiter, groups, let_in, events: AtomicU32::new(0) }))
     }
 
     pub fn channel(&self) -> &ChannelId {
         &self.0.rules.channel
+    }
+
+    /// From now on others are let in. What is being judged at this moment may still be judged by the rules before.
+    pub fn let_in(&self, access: Access, tells_not_allowed: bool) {
+        self.0.door.store(Arc::new(Door { access, tells_not_allowed }));
     }
 
     /// The key under which a sender's contact is stored.
@@ -177,7 +203,7 @@ impl InboxWriter {
 
     /// Whether [`accept`](Self::accept) would let a message of this sender in, for a channel that can save itself work.
     pub fn lets_in(&self, sender: &Sender) -> bool {
-        self.0.rules.access.judge(sender) != Standing::Out
+        self.0.door.load().access.judge(sender) != Standing::Out
     }
 
     /// Stores the events, in order, and the cursors of their sources (each a source and its cursor), in one commit.
@@ -289,7 +315,7 @@ impl InboxWriter {
             }
             Accepted::Moved { turn, from, to, contacts } => {
                 count("accepted");
-                if self.0.rules.access.names_chat(&from) {
+                if self.0.door.load().access.names_chat(&from) {
                     tracing::warn!(channel = %self.channel(), from = &*from, to = &*to.key, "a chat that `access` names goes on under another id; name that instead");
                 }
                 self.0.wake.wake(Wake::Moved { channel: self.channel().clone(), from, to, contacts });
@@ -325,8 +351,8 @@ impl InboxWriter {
     /// Why an event is not to be worked on, if so. Those who are not let in use nobody's rate up.
     fn judge(&self, contact: &ContactKey, incoming: &Incoming) -> Option<Judged> {
         use InboundEvent::{Command, Edit, Interaction, Membership as Change, Message, Migration};
-        let rules = &self.0.rules;
-        let standing = rules.access.judge(&incoming.sender);
+        let door = self.0.door.load();
+        let standing = door.access.judge(&incoming.sender);
         if standing == Standing::Out {
             let asks = match &incoming.event {
                 // Facts about the chat, whoever brought them about.
@@ -335,7 +361,7 @@ impl InboxWriter {
                 Edit { .. } => false,
                 Message(_) | Command { .. } | Interaction { .. } | Change { .. } => incoming.addressed,
             };
-            let told = asks && rules.tells_not_allowed;
+            let told = asks && door.tells_not_allowed;
             return Some(Judged { reason: Reason::NotAllowed, retry_after: Duration::ZERO, told });
         }
         if standing != Standing::Admin
@@ -348,7 +374,7 @@ impl InboxWriter {
             Change { change: Membership::Joined | Membership::Unblocked } if !incoming.addressed => {
                 Some(Judged { reason: Reason::NoAnswerNeeded, retry_after: Duration::ZERO, told: false })
             }
-            Command { command, .. } if !rules.access.permits(standing, command) => {
+            Command { command, .. } if !door.access.permits(standing, command) => {
                 Some(Judged { reason: Reason::AdminsOnly, retry_after: Duration::ZERO, told: true })
             }
             _ => None,
@@ -404,7 +430,7 @@ impl InboxWriter {
 mod tests {
     use std::time::Duration;
 
-    use super::{Wake, WakeSender};
+    use super::{KEPT, Wake, WakeSender};
     use crate::model::ContactId;
 
     #[test]
@@ -415,8 +441,13 @@ mod tests {
         }
         sender.wake(Wake::Left { channel: "page".into(), target: "chat".into() });
         assert!(receiver.take_missed() && !receiver.take_missed());
+        for _ in 0..KEPT {
+            sender.wake(Wake::Left { channel: "page".into(), target: "chat".into() });
+        }
+        sender.reconfigured("page".into());
         let kept = receiver.take_kept();
-        assert!(matches!(kept[..], [Wake::Left { .. }]), "{kept:?}");
+        assert!(matches!(kept[..], [Wake::Left { .. }, .., Wake::Reconfigured { .. }]), "{kept:?}");
+        assert_eq!(kept.len(), KEPT + 1, "a channel that changed is never passed over");
         assert!(receiver.take_kept().is_empty());
         assert!(matches!(receiver.receiver.try_recv(), Ok(Wake::Changed { seq: 1, .. })));
     }

@@ -13,4 +13,4 @@ mod socket;
 pub use auth::BearerKeys;
 pub use body::{JsonBody, Object};
 pub use problem::Problem;
-pub use server::{Connection, ServerLimits, serve};
+pub use server::{Connection, Mounted, ServerLimits, serve};

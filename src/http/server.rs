@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -74,6 +75,32 @@ impl Connection {
     }
 }
 
+/// What a server serves: a router, which may be replaced while it runs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Mounted(Arc<ArcSwap<Router>>);
+
+impl Mounted {
+    pub fn new(app: Router) -> Self {
+        // Finished once: cloning a finished router is one reference count per request.
+        Self(Arc::new(ArcSwap::from_pointee(app.with_state(()))))
+    }
+
+    /// Serves another router from the next request on. Requests under way end in the one they began in.
+    pub fn replace(&self, app: Router) {
+        self.0.store(Arc::new(app.with_state(())));
+    }
+
+    fn app(&self) -> Router {
+        Router::clone(&self.0.load())
+    }
+}
+
+impl From<Router> for Mounted {
+    fn from(app: Router) -> Self {
+        Self::new(app)
+    }
+}
+
 /// Serves `app` on `listener` until `stop`, then lets open requests end within `limits.grace` and cuts the rest.
 ///
 /// A request carries `ConnectInfo<SocketAddr>` (its peer) and [`Connection`] in its extensions. Accept errors never
@@ -83,13 +110,12 @@ impl Connection {
 /// When the listener's own address cannot be read, that is, when the socket is unusable from the start.
 pub async fn serve(
     listener: TcpListener,
-    app: Router,
+    app: impl Into<Mounted>,
     limits: ServerLimits,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
-    // Built once: cloning a finished router is one reference count per request.
-    let app: Router = app.with_state(());
+    let app = app.into();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout.max(limits.header_timeout))
@@ -143,7 +169,7 @@ pub async fn serve(
 }
 
 struct Shared {
-    app: Router,
+    app: Mounted,
     http: http1::Builder,
     stop: CancellationToken,
     kill: CancellationToken,
@@ -189,7 +215,7 @@ impl Shared {
         parts.extensions.insert(ConnectInfo(peer));
         parts.extensions.insert(Connection(Arc::clone(&phase)));
         let body = Body::new(TimedBody::new(body, self.limits.body_timeout));
-        let Ok(response) = self.app.clone().oneshot(Request::from_parts(parts, body)).await;
+        let Ok(response) = self.app.app().oneshot(Request::from_parts(parts, body)).await;
         Ok(response.map(|body| Answering { body, phase }))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 /// A language that the texts exist in.
@@ -184,9 +186,28 @@ impl Texts {
     }
 }
 
+/// The texts in force: a reload replaces them for everybody who holds this. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct LiveTexts(Arc<ArcSwap<Texts>>);
+
+impl LiveTexts {
+    pub fn new(texts: Texts) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(texts)))
+    }
+
+    /// As it is now; not to be kept.
+    pub fn get(&self, lang: Lang, text: Text) -> String {
+        self.0.load().get(lang, text).to_owned()
+    }
+
+    pub fn replace(&self, texts: Texts) {
+        self.0.store(Arc::new(texts));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Lang, Text, Texts};
+    use super::{Lang, LiveTexts, Text, Texts};
 
     #[test]
     fn language_tags_map_to_what_there_is() {
@@ -210,5 +231,13 @@ mod tests {
         assert_eq!(texts.get(Lang::En, Text::GaveUp), "Later, please.");
         assert_eq!(texts.get(Lang::ZhTw, Text::GaveUp), Text::GaveUp.built_in(Lang::ZhTw));
         assert_eq!(unknown, [(Lang::En, "gave_upp".to_owned())]);
+    }
+
+    #[test]
+    fn whoever_holds_the_texts_gets_those_that_replace_them() {
+        let texts = LiveTexts::default();
+        let held = texts.clone();
+        texts.replace(Texts::with_overrides([(Lang::En, "gave_up".into(), "Later, please.".into())]).0);
+        assert_eq!(held.get(Lang::En, Text::GaveUp), "Later, please.");
     }
 }

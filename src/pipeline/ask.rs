@@ -118,9 +118,10 @@ pub(crate) async fn ask_one(
             Err(error) => return error.into(),
         }
         let called = Instant::now();
-        let result = call(bot, &uid, contact.nickname.as_deref(), question, image.as_ref()).await;
+        let client = bot.client();
+        let result = call(&client, &uid, contact.nickname.as_deref(), question, image.as_ref()).await;
         let took = called.elapsed();
-        bot.note(result.as_ref().map(|_| ()));
+        bot.note(&client, result.as_ref().map(|_| ()));
         observe(bot, question, &result, took);
         let error = match result {
             Ok(text) => return AskEnd::Settled(AskState::Answered(text)),
@@ -186,21 +187,21 @@ fn again(
 }
 
 async fn call(
-    bot: &BotRuntime,
+    client: &caigunn::Bot,
     uid: &str,
     nickname: Option<&str>,
     question: &Question,
     image: Option<&Ready>,
 ) -> Result<String, caigunn::Error> {
     let answer = match image {
-        None => bot.client.talk(uid, nickname, question.text()).await?,
+        None => client.talk(uid, nickname, question.text()).await?,
         Some(ready) => {
             let image = ImagePart {
                 bytes: ready.bytes.clone(),
                 file_name: ready.file_name.clone(),
                 content_type: ready.content_type.to_owned(),
             };
-            bot.client.vision(uid, nickname, question.text(), image).await?
+            client.vision(uid, nickname, question.text(), image).await?
         }
     };
     Ok(answer.text)

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::caigunn::{self, Account, AccountState, ErrorKind, Page, RetryClass, UidsFilter};
+use crate::caigunn::{self, AccountState, ErrorKind, Page, RetryClass, UidsFilter};
 use crate::model::BotName;
 use crate::pipeline::breaker::{Breaker, BreakerRules, Gate};
 use crate::pipeline::retry::Backoff;
@@ -37,8 +38,10 @@ impl BotState {
 
 pub struct BotRuntime {
     pub name: BotName,
-    pub client: caigunn::Bot,
-    account: Arc<Account>,
+    /// Its key and its account; a reload replaces them.
+    client: ArcSwap<caigunn::Bot>,
+    relinked: Notify,
+    rules: BreakerRules,
     breaker: Mutex<Breaker>,
     paused: watch::Sender<Option<String>>,
     /// Wakes the dispatcher when a gate may have opened.
@@ -46,15 +49,29 @@ pub struct BotRuntime {
 }
 
 impl BotRuntime {
-    pub fn new(
-        name: BotName,
-        client: caigunn::Bot,
-        account: Arc<Account>,
-        rules: BreakerRules,
-        changed: Arc<Notify>,
-    ) -> Arc<Self> {
+    pub fn new(name: BotName, client: caigunn::Bot, rules: BreakerRules, changed: Arc<Notify>) -> Arc<Self> {
         let (paused, _) = watch::channel(None);
-        Arc::new(Self { name, client, account, breaker: Mutex::new(Breaker::new(rules)), paused, changed })
+        let (client, breaker) = (ArcSwap::from_pointee(client), Mutex::new(Breaker::new(rules)));
+        Arc::new(Self { name, client, relinked: Notify::new(), rules, breaker, paused, changed })
+    }
+
+    /// How it is called now. How a call of it ended is told with it: [`BotRuntime::note`].
+    pub fn client(&self) -> Arc<caigunn::Bot> {
+        self.client.load_full()
+    }
+
+    /// Another key or account from now on: what the one before was refused for is over. Its calls under way go on.
+    pub fn relink(&self, client: caigunn::Bot) {
+        self.client.store(Arc::new(client));
+        *self.breaker() = Breaker::new(self.rules);
+        self.relinked.notify_one();
+        self.try_again();
+    }
+
+    /// Its credentials have changed: a pause for them ends, and the next turn tries at once.
+    pub fn try_again(&self) {
+        self.paused.send_if_modified(|paused| paused.take().is_some());
+        self.changed.notify_one();
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
@@ -65,7 +82,7 @@ impl BotRuntime {
         if let Some(why) = self.paused.borrow().as_ref() {
             return BotState::Paused { why: why.clone() };
         }
-        if let AccountState::TokenRejected { hint } = self.account.state() {
+        if let AccountState::TokenRejected { hint } = self.client.load().account().state() {
             return BotState::Paused { why: format!("the access token was rejected; {hint}") };
         }
         if self.breaker().is_open() { BotState::Unreachable } else { BotState::Ready }
@@ -73,8 +90,8 @@ impl BotRuntime {
 
     /// Whether a turn may be tried now.
     pub fn gate(&self, now: Instant) -> Gate {
-        let refused =
-            self.paused.borrow().is_some() || matches!(self.account.state(), AccountState::TokenRejected { .. });
+        let refused = self.paused.borrow().is_some()
+            || matches!(self.client.load().account().state(), AccountState::TokenRejected { .. });
         if refused { Gate::Closed } else { self.breaker().gate(now) }
     }
 
@@ -86,25 +103,25 @@ impl BotRuntime {
         self.breaker().probe_unused();
     }
 
-    /// Takes note of how a call ended.
-    pub fn note(&self, result: Result<(), &caigunn::Error>) {
+    /// Takes note of how a call ended. What was said to a key or an account that were replaced meanwhile concerns nobody.
+    pub fn note(&self, client: &Arc<caigunn::Bot>, result: Result<(), &caigunn::Error>) {
         let now = Instant::now();
+        if !self.is_current(client) {
+            return self.changed.notify_one();
+        }
         let Err(error) = result else { return self.answered() };
         match error.class {
             RetryClass::Final => return self.answered(),
             RetryClass::Credentials => {
                 self.breaker().probe_unused();
                 if error.kind == ErrorKind::KeyRefused {
-                    self.pause(format!(
-                        "CaiGunn refuses the API key ({error}); set a valid `bots.{}.api_key`",
-                        self.name
-                    ));
-                } else if self.account.state() == AccountState::NoToken {
+                    let why =
+                        format!("CaiGunn refuses the API key ({error}); set a valid `bots.{}.api_key`", self.name);
+                    self.pause(client, why);
+                } else if client.account().state() == AccountState::NoToken {
                     // The account has no token that could be rejected: without a pause its turns would run in circles.
-                    self.pause(format!(
-                        "CaiGunn wants an access token; set `accounts.{}.access_token`",
-                        self.account.name()
-                    ));
+                    let account = client.account().name();
+                    self.pause(client, format!("CaiGunn wants an access token; set `accounts.{account}.access_token`"));
                 }
             }
             RetryClass::NotProcessed if error.retry_after.is_some() || error.status == Some(429) => {
@@ -128,9 +145,14 @@ impl BotRuntime {
         }
     }
 
-    fn pause(&self, why: String) {
+    fn is_current(&self, client: &Arc<caigunn::Bot>) -> bool {
+        Arc::ptr_eq(&self.client.load(), client)
+    }
+
+    fn pause(&self, client: &Arc<caigunn::Bot>, why: String) {
         self.paused.send_if_modified(|now| {
-            if now.is_none() {
+            // Looked at under the lock that ends a pause: one for a replaced key would outlast the replacement.
+            if now.is_none() && self.is_current(client) {
                 tracing::error!(bot = %self.name, "paused: {why}");
                 *now = Some(why);
                 return true;
@@ -142,7 +164,8 @@ impl BotRuntime {
     /// Watches over a paused bot until `stop`: a cheap call now and then finds out whether its credentials work again.
     pub async fn watch_over(self: Arc<Self>, backoff: Backoff, stop: CancellationToken) {
         let mut paused = self.paused.subscribe();
-        let mut account = self.account.watch();
+        let mut client = self.client();
+        let mut account = client.account().watch();
         let mut tries = 0;
         loop {
             let refused = paused.borrow_and_update().is_some()
@@ -155,6 +178,11 @@ impl BotRuntime {
                 if refused { backoff.delay(tries, 0.5 + fastrand::f64() / 2.0) } else { Duration::from_secs(3600) };
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = self.relinked.notified() => {
+                    client = self.client();
+                    account = client.account().watch();
+                    continue;
+                }
                 _ = paused.changed() => continue,
                 _ = account.changed() => continue,
                 () = tokio::time::sleep(delay) => {}
@@ -164,7 +192,7 @@ impl BotRuntime {
             }
             tries += 1;
             let page = Page { offset: 0, limit: 1 };
-            match self.client.uids(page, UidsFilter::default()).await {
+            match client.uids(page, UidsFilter::default()).await {
                 Ok(_) => {
                     tracing::info!(bot = %self.name, "the credentials work again; its turns go on");
                     self.paused.send_replace(None);
@@ -176,6 +204,27 @@ impl BotRuntime {
     }
 }
 
-/// All bots by name.
+type ByName = HashMap<BotName, Arc<BotRuntime>>;
+
+/// All bots by name; a reload replaces them.
 #[derive(Default)]
-pub struct Bots(pub HashMap<BotName, Arc<BotRuntime>>);
+pub struct Bots(ArcSwap<ByName>);
+
+impl Bots {
+    pub fn new(bots: ByName) -> Self {
+        Self(ArcSwap::from_pointee(bots))
+    }
+
+    pub fn get(&self, name: &BotName) -> Option<Arc<BotRuntime>> {
+        self.0.load().get(name).cloned()
+    }
+
+    /// As they are now.
+    pub fn all(&self) -> Arc<ByName> {
+        self.0.load_full()
+    }
+
+    pub fn replace(&self, bots: ByName) {
+        self.0.store(Arc::new(bots));
+    }
+}

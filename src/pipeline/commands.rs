@@ -26,18 +26,17 @@ pub(crate) async fn run(
     args: &str,
 ) -> Done {
     let lang = shared.lang(contact, entry);
-    let say = |text: Text| Done { text: shared.text(lang, text).to_owned(), change: ContactChange::default() };
+    let say = |text: Text| Done { text: shared.text(lang, text), change: ContactChange::default() };
     match command {
-        Command::Help => Done {
-            text: commands::help(|lang, text| shared.text(lang, text).to_owned(), lang),
-            change: ContactChange::default(),
-        },
+        Command::Help => {
+            Done { text: commands::help(|lang, text| shared.text(lang, text), lang), change: ContactChange::default() }
+        }
         Command::Reset => {
             Done { change: ContactChange { reset: true, ..ContactChange::default() }, ..say(Text::ResetDone) }
         }
         Command::Lang => match Lang::from_tag(args) {
             Some(chosen) => Done {
-                text: shared.text(chosen, Text::LangSet).to_owned(),
+                text: shared.text(chosen, Text::LangSet),
                 change: ContactChange { lang: Some(chosen), ..ContactChange::default() },
             },
             None => say(Text::LangChoices),
@@ -58,17 +57,17 @@ pub(crate) async fn run(
 
 /// The greeting.
 pub(crate) fn welcome(shared: &Shared, lang: Lang) -> Done {
-    Done { text: shared.text(lang, Text::Welcome).to_owned(), change: ContactChange::default() }
+    Done { text: shared.text(lang, Text::Welcome), change: ContactChange::default() }
 }
 
 async fn history(shared: &Shared, entry: &ChannelEntry, contact: &Contact, lang: Lang, args: &str) -> Done {
     let limit = args.trim().parse().unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MAX);
     let read = match shared.bot(&entry.bot) {
-        Some(bot) => newest(&bot.client, &contact.uid(), limit).await.map_err(|error| error.to_string()),
+        Some(bot) => newest(&bot.client(), &contact.uid(), limit).await.map_err(|error| error.to_string()),
         None => Err(format!("there is no bot `{}`", entry.bot)),
     };
     let text = match read {
-        Ok(exchanges) if exchanges.is_empty() => shared.text(lang, Text::HistoryEmpty).to_owned(),
+        Ok(exchanges) if exchanges.is_empty() => shared.text(lang, Text::HistoryEmpty),
         Ok(exchanges) => {
             let lines = exchanges.into_iter().map(|exchange| {
                 format!("› {}\n‹ {}", exchange.received.unwrap_or_default(), exchange.sent.unwrap_or_default())
@@ -77,7 +76,7 @@ async fn history(shared: &Shared, entry: &ChannelEntry, contact: &Contact, lang:
         }
         Err(error) => {
             tracing::warn!(bot = %entry.bot, error, "the history cannot be read");
-            shared.text(lang, Text::HistoryUnavailable).to_owned()
+            shared.text(lang, Text::HistoryUnavailable)
         }
     };
     Done { text, change: ContactChange::default() }

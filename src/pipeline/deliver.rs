@@ -135,7 +135,14 @@ impl Deliver {
                     None => return,
                 },
             };
-            let Some(entry) = shared.channel(&row.channel) else { continue };
+            let Some(entry) = shared.channel(&row.channel) else {
+                // It left the configuration: a row that is claimed must not look like an open send.
+                if let Some(slot) = slot {
+                    drop(slot);
+                    self.hand_back(shared, row.seq).await;
+                }
+                continue;
+            };
             match self.carry(shared, &entry, key, row, slot).await {
                 Carried::Ended { next } => {
                     blocked = 0;

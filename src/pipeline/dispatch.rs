@@ -14,6 +14,7 @@ use crate::contract::store::Result;
 use crate::model::turn::Turn;
 use crate::pipeline::backlog::Backlog;
 use crate::pipeline::breaker::Gate;
+use crate::pipeline::panics;
 use crate::pipeline::schedule::Schedule;
 use crate::pipeline::shared::{Rules, Shared};
 use crate::pipeline::work::{self, Head, Verdict};
@@ -138,7 +139,16 @@ impl Dispatcher {
         let now = Instant::now();
         let (id, verdict) = match done {
             Ok((id, verdict)) => (id, Some(verdict)),
-            Err(error) => (error.id(), None),
+            Err(error) => {
+                let id = error.id();
+                if error.try_into_panic().is_ok_and(|panic| !panics::is_the_end(&*panic)) {
+                    (id, None)
+                } else {
+                    // Cut off, not failed: the runtime ends. The turn stands as it is in the store, and goes on at the next start.
+                    self.working.remove(&id);
+                    return;
+                }
+            }
         };
         let Some(kept) = self.working.remove(&id) else { return };
         if let Some(bot) = self.shared.channel(&kept.channel).and_then(|entry| self.shared.bot(&entry.bot)) {
@@ -147,9 +157,9 @@ impl Dispatcher {
         }
         match verdict {
             Some(Verdict::Ended) => self.schedule.ended(kept.contact, now),
-            Some(Verdict::Again { turn, delay }) => self.schedule.put_back(turn, now + delay, now),
+            Some(Verdict::Again { turn, delay }) => self.again(turn, now + delay, now).await,
             Some(Verdict::NotYet { turn }) => {
-                self.schedule.put_back(turn, now + NOT_YET, now);
+                self.again(turn, now + NOT_YET, now).await;
                 self.backlog.fall_behind(0);
             }
             None => {
@@ -157,6 +167,29 @@ impl Dispatcher {
                 work::poisoned(&self.shared, &kept).await;
                 self.schedule.ended(kept.contact, now);
             }
+        }
+    }
+
+    /// Puts a turn back, into the line of the bot that its channel has by now.
+    async fn again(&mut self, turn: Box<Turn>, due: Instant, now: Instant) {
+        match self.shared.channel(&turn.channel) {
+            Some(entry) => self.schedule.put_back(turn, entry.bot, due, now),
+            None => {
+                self.schedule.ended(turn.contact, now);
+                self.hand_back(&turn).await;
+            }
+        }
+    }
+
+    /// Leaves a turn to the store that memory lets go of. One that was begun may still be claimed there, and claimed by a living
+    /// process it would not be read again.
+    async fn hand_back(&self, turn: &Turn) {
+        if turn.asks.is_empty() {
+            return;
+        }
+        let handed = self.shared.store.release_turn(turn.seq, self.shared.claim, None, Duration::ZERO, None).await;
+        if let Err(error) = handed {
+            tracing::debug!(turn = %turn.id, %error, "a turn is not handed back");
         }
     }
 
@@ -174,6 +207,12 @@ impl Dispatcher {
                 }
             }
             Wake::Changed { contact, seq, due_in } => self.schedule.postpone(contact, seq, Instant::now() + due_in),
+            Wake::Reconfigured { channel } => {
+                for turn in self.schedule.forget(&channel) {
+                    self.hand_back(&turn).await;
+                }
+                self.backlog.fall_behind(0);
+            }
             Wake::Left { channel, target } => self.shared.deliver.reload(&channel, &target),
             Wake::Moved { channel, from, to, contacts } => {
                 for contact in contacts {

@@ -47,7 +47,7 @@ pub(crate) async fn newest(bot: &caigunn::Bot, uid: &str, limit: usize) -> Resul
 #[async_trait]
 impl History for Bots {
     async fn history(&self, bot: &BotName, uid: &str, limit: usize) -> Result<Vec<Exchange>, String> {
-        let bot = self.0.get(bot).ok_or_else(|| format!("there is no bot `{bot}`"))?;
-        newest(&bot.client, uid, limit).await.map_err(|error| error.to_string())
+        let bot = self.get(bot).ok_or_else(|| format!("there is no bot `{bot}`"))?;
+        newest(&bot.client(), uid, limit).await.map_err(|error| error.to_string())
     }
 }

@@ -124,6 +124,10 @@ impl Lanes {
         first
     }
 
+    pub(crate) fn of_channel(&self, channel: &ChannelId) -> Vec<LaneKey> {
+        self.lanes.keys().filter(|(of, _)| of == channel).cloned().collect()
+    }
+
     pub(crate) fn is_outdated(&self, key: &LaneKey) -> bool {
         self.lanes.get(key).is_some_and(|lane| lane.outdated)
     }
@@ -192,6 +196,10 @@ impl Pauses {
         }
         let until = self.0.entry((channel.clone(), scope)).or_insert(now);
         *until = (*until).max(now + pause);
+    }
+
+    pub(crate) fn end(&mut self, channel: &ChannelId, scope: &str) {
+        self.0.remove(&(channel.clone(), scope.to_owned()));
     }
 
     /// When the last pause ends that concerns a call of these scopes, if one lasts at `now`.

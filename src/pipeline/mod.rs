@@ -21,6 +21,7 @@ pub mod images;
 pub mod judge;
 pub mod lanes;
 pub mod pace;
+mod panics;
 pub mod plan;
 pub mod queue;
 pub mod recover;

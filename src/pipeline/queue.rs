@@ -172,6 +172,23 @@ impl Deliver {
         }
     }
 
+    /// The channel was built anew, removed or brought back: its rows are read again from the store, and what its former self was
+    /// refused for is over. With other rates they are counted afresh. A call that is under way is left to its end.
+    pub fn reconfigured(&self, channel: &ChannelId, other_rates: bool) {
+        {
+            let mut state = self.state();
+            for key in state.lanes.of_channel(channel) {
+                state.lanes.outdate(&key);
+            }
+            state.pauses.end(channel, Pauses::CHANNEL);
+        }
+        if other_rates {
+            self.0.paces.forget(channel);
+        }
+        self.0.outdated.notify_waiters();
+        self.fall_behind(0);
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -101,7 +101,7 @@ async fn look(
     // The date goes without a time: that form needs no zone.
     let day = since.to_string().get(..10).map(str::to_owned);
     let filter = MessagesFilter { start_at: day, ..MessagesFilter::default() };
-    let history = match history::read_all(&bot.client, uid, &filter).await {
+    let history = match history::read_all(&bot.client(), uid, &filter).await {
         Ok(history) => history,
         Err(error) => return Ok(Err(error)),
     };

@@ -1,7 +1,7 @@
 //! Which turn may start: one per conversation, in order of arrival, when it is due, if its bot's gate lets it. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 
 use tokio::time::Instant;
 
@@ -88,6 +88,25 @@ impl Schedule {
         }
     }
 
+    /// Forgets what waits for a channel, and answers it. Rare, so a look at all of them will do.
+    pub(crate) fn forget(&mut self, channel: &ChannelId) -> Vec<Turn> {
+        let (mut forgotten, mut contacts) = (Vec::new(), HashSet::new());
+        self.conversations.retain(|contact, conversation| {
+            // A contact is of one channel.
+            if conversation.waiting.front().is_none_or(|first| first.turn.channel != *channel) {
+                return true;
+            }
+            forgotten.extend(conversation.waiting.drain(..).map(|waiting| *waiting.turn));
+            contacts.insert(*contact);
+            conversation.in_line = false;
+            conversation.running.is_some()
+        });
+        // Its next turn may stand in another bot's line.
+        self.lines.values_mut().for_each(|line| line.retain(|contact| !contacts.contains(contact)));
+        self.waiting -= forgotten.len();
+        forgotten
+    }
+
     /// The turn of a conversation that was taken by [`Schedule::next`] has ended or is gone.
     pub(crate) fn ended(&mut self, contact: ContactId, now: Instant) {
         if let Some(conversation) = self.conversations.get_mut(&contact)
@@ -99,10 +118,11 @@ impl Schedule {
     }
 
     /// A turn that was taken goes back to its place in its conversation: the head, unless it was started before an earlier one
-    /// was known.
-    pub(crate) fn put_back(&mut self, turn: Box<Turn>, due: Instant, now: Instant) {
+    /// was known. `bot` is the bot that it waits for now.
+    pub(crate) fn put_back(&mut self, turn: Box<Turn>, bot: BotName, due: Instant, now: Instant) {
         let contact = turn.contact;
         if let Some(conversation) = self.conversations.get_mut(&contact) {
+            conversation.bot = bot;
             if conversation.running.take().is_some() {
                 self.running -= 1;
             }
@@ -257,7 +277,7 @@ mod tests {
         schedule.add(turn(2, 1, 0), "main".into(), now);
         let first = schedule.next(now, |_| true).unwrap();
         let later = now + Duration::from_secs(9);
-        schedule.put_back(first, later, now);
+        schedule.put_back(first, "main".into(), later, now);
         assert_eq!(drain(&mut schedule, now), [] as [i64; 0]);
         assert_eq!(drain(&mut schedule, later), [1]);
     }
@@ -269,7 +289,7 @@ mod tests {
         let second = schedule.next(now, |_| true).unwrap();
         schedule.add(turn(1, 1, 0), "main".into(), now);
         let later = now + Duration::from_secs(1);
-        schedule.put_back(second, later, now);
+        schedule.put_back(second, "main".into(), later, now);
         assert_eq!(drain(&mut schedule, now), [1]);
         schedule.ended(ContactId(1), now);
         assert_eq!(drain(&mut schedule, later), [2]);
@@ -309,5 +329,28 @@ mod tests {
         schedule.postpone(ContactId(1), 1, later);
         assert_eq!(drain(&mut schedule, now), [] as [i64; 0]);
         assert_eq!(drain(&mut schedule, later), [1]);
+    }
+
+    #[test]
+    fn what_is_forgotten_of_a_channel_waits_in_no_line_when_it_comes_again() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        let mut other = turn(4, 3, 0);
+        other.channel = "other".into();
+        for turn in [turn(1, 1, 0), turn(2, 1, 0), turn(3, 2, 60), other] {
+            schedule.add(turn, "old".into(), now);
+        }
+        let running = schedule.next(now, |_| true).unwrap();
+        let channel = running.channel.clone();
+        let forgotten: Vec<i64> = schedule.forget(&channel).iter().map(|turn| turn.seq).collect();
+        assert_eq!((forgotten.len(), schedule.waiting(), schedule.running()), (2, 1, 1), "{forgotten:?}");
+        schedule.put_back(running, "new".into(), now, now);
+        schedule.add(turn(2, 1, 0), "new".into(), now);
+        let of =
+            |schedule: &mut Schedule, bot: &str| schedule.next(now, |name| name.as_str() == bot).map(|turn| turn.seq);
+        assert_eq!(of(&mut schedule, "old"), Some(4), "the other channel's");
+        assert_eq!(of(&mut schedule, "old"), None);
+        assert_eq!(of(&mut schedule, "new"), Some(1));
+        schedule.ended(ContactId(1), now);
+        assert_eq!((of(&mut schedule, "new"), schedule.waiting()), (Some(2), 0));
     }
 }

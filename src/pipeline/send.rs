@@ -12,6 +12,7 @@ use crate::model::Lang;
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::judge::{judge, rest_notice, tell};
 use crate::pipeline::lanes::LaneKey;
+use crate::pipeline::panics;
 use crate::pipeline::queue::{Claimed, Deliver};
 use crate::pipeline::shared::{ChannelEntry, Rules, Shared};
 use crate::pipeline::slots::Slot;
@@ -188,6 +189,7 @@ impl Deliver {
                 return SendResult::Sent { ids: receipt.ids };
             }
             Ok(Ok(Err(error))) => error,
+            Ok(Err(panic)) if panics::is_the_end(&*panic) => std::future::pending().await,
             Ok(Err(_)) => {
                 return SendResult::Dead { reason: "poisoned", error: "the call made its channel panic".to_owned() };
             }
@@ -195,7 +197,9 @@ impl Deliver {
         };
         let lang = lang_of(shared, entry, row, &error).await;
         let judged = judge(row, error, &shared.rules, took, fastrand::f64(), || rest_notice(shared, entry, row, lang));
-        if let Some((scope, pause)) = judged.pause {
+        // What a channel hears that was built anew meanwhile (its old token is refused) must not hold up its successor.
+        let is_current = shared.channel(&row.channel).is_some_and(|now| now.generation == entry.generation);
+        if let Some((scope, pause)) = judged.pause.filter(|_| is_current) {
             self.pause(row, scope, pause);
         }
         judged.result

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::contract::channel::Channel;
 use crate::contract::store::{ClaimToken, Store};
-use crate::model::texts::{Text, Texts};
+use crate::model::texts::{LiveTexts, Text};
 use crate::model::{BotName, ChannelId, Clock, Contact, Lang};
 use crate::pipeline::bots::{BotRuntime, Bots};
 use crate::pipeline::contacts::ContactCache;
@@ -50,6 +50,8 @@ pub struct ChannelEntry {
     pub channel: Arc<dyn Channel>,
     pub bot: BotName,
     pub lang: Lang,
+    /// How often a channel of this id was built. What an earlier one still says of its platform is no news.
+    pub generation: u64,
     pub max_age: Duration,
     /// Bounds the media fetched at once.
     pub fetches: Arc<Semaphore>,
@@ -86,7 +88,7 @@ pub struct Shared {
     pub claim: ClaimToken,
     pub clock: Clock,
     pub rules: Rules,
-    pub texts: Texts,
+    pub texts: LiveTexts,
     pub contacts: ContactCache,
     pub bots: Arc<Bots>,
     pub channels: ArcSwap<Channels>,
@@ -104,10 +106,10 @@ impl Shared {
     }
 
     pub fn bot(&self, name: &BotName) -> Option<Arc<BotRuntime>> {
-        self.bots.0.get(name).cloned()
+        self.bots.get(name)
     }
 
-    pub fn text(&self, lang: Lang, text: Text) -> &str {
+    pub fn text(&self, lang: Lang, text: Text) -> String {
         self.texts.get(lang, text)
     }
 

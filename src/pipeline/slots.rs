@@ -1,7 +1,7 @@
 //! The right to make a call: one of the calls that a channel may make at once, and places within its rates.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -73,7 +73,14 @@ impl Slot {
 
 /// The rates of the channels that have some. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Paces(Arc<Mutex<HashMap<ChannelId, Pace>>>);
+pub(super) struct Paces(Arc<Mutex<HashMap<ChannelId, Counted>>>);
+
+/// What one channel has used up. A channel whose rates change gets another one; calls under way end in theirs.
+type Counted = Arc<Mutex<Pace>>;
+
+fn locked(pace: &Counted) -> MutexGuard<'_, Pace> {
+    pace.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Paces {
     /// Takes the places of a call if they are free. `Some(None)`: the channel has no rates.
@@ -87,8 +94,9 @@ impl Paces {
         if rates.is_empty() {
             return Some(None);
         }
-        let places = self.with(channel, rates, |pace| pace.try_take(scopes, lane, Instant::now()))?;
-        Some(Some(Held { paces: self.clone(), channel: channel.clone(), places, called: false }))
+        let pace = self.of(channel, rates);
+        let places = locked(&pace).try_take(scopes, lane, Instant::now())?;
+        Some(Some(Held { pace, places, called: false }))
     }
 
     /// Waits for the places of a call; `ticket` is its place in the queue, once it has one.
@@ -100,18 +108,20 @@ impl Paces {
         lane: Lane,
         ticket: &mut Option<u64>,
     ) -> Held {
-        let waiter = self.with(channel, rates, |pace| {
+        let pace = self.of(channel, rates);
+        let waiter = {
+            let mut pace = locked(&pace);
             let ticket = *ticket.get_or_insert_with(|| pace.ticket());
             pace.waiter(scopes, lane, ticket)
-        });
-        let mut waiting = Waiting { paces: self, channel, waiter };
+        };
+        let mut waiting = Waiting { pace: &pace, waiter };
         loop {
-            let step = self.with(channel, rates, |pace| pace.step(&mut waiting.waiter, Instant::now()));
+            let step = locked(&pace).step(&mut waiting.waiter, Instant::now());
             let wake = waiting.waiter.wake();
             match step {
                 Step::Go => {
                     let places = waiting.waiter.places();
-                    return Held { paces: self.clone(), channel: channel.clone(), places, called: false };
+                    return Held { pace: Arc::clone(&pace), places, called: false };
                 }
                 Step::At(at) => tokio::select! {
                     () = wake.notified() => {}
@@ -122,24 +132,23 @@ impl Paces {
         }
     }
 
-    fn with<T>(&self, channel: &ChannelId, rates: &[SendRate], then: impl FnOnce(&mut Pace) -> T) -> T {
-        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        then(paces.entry(channel.clone()).or_insert_with(|| Pace::new(rates)))
+    /// The channel has other rates from now on.
+    pub(super) fn forget(&self, channel: &ChannelId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(channel);
     }
 
-    /// The same for a channel whose rates are known.
-    fn with_known(&self, channel: &ChannelId, then: impl FnOnce(&mut Pace)) {
+    fn of(&self, channel: &ChannelId, rates: &[SendRate]) -> Counted {
         let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pace) = paces.get_mut(channel) {
-            then(pace);
+        match paces.get(channel) {
+            Some(pace) => Arc::clone(pace),
+            None => Arc::clone(paces.entry(channel.clone()).or_insert(Arc::new(Mutex::new(Pace::new(rates))))),
         }
     }
 }
 
 /// Places within a channel's rates, given back when dropped.
 pub(super) struct Held {
-    paces: Paces,
-    channel: ChannelId,
+    pace: Counted,
     places: Places,
     called: bool,
 }
@@ -147,19 +156,18 @@ pub(super) struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let places = std::mem::take(&mut self.places);
-        self.paces.with_known(&self.channel, |pace| pace.end(places, self.called, Instant::now()));
+        locked(&self.pace).end(places, self.called, Instant::now());
     }
 }
 
 /// Leaves the queues when dropped.
 struct Waiting<'a> {
-    paces: &'a Paces,
-    channel: &'a ChannelId,
+    pace: &'a Counted,
     waiter: Waiter,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.paces.with_known(self.channel, |pace| pace.leave(&mut self.waiter, Instant::now()));
+        locked(self.pace).leave(&mut self.waiter, Instant::now());
     }
 }

@@ -65,7 +65,7 @@ impl Work<'_> {
         loop {
             let lang = shared.lang(&contact, &self.entry);
             let prompt = shared.text(lang, Text::ImagePrompt);
-            let step = plan::step(&turn, &contact, shared.clock.now(), self.entry.max_age, prompt);
+            let step = plan::step(&turn, &contact, shared.clock.now(), self.entry.max_age, &prompt);
             let questions = match step {
                 Step::Drop(reason) => return self.finish(turn, &contact, None, Outcome::Dropped(reason), None).await,
                 // An operator's text may be empty: then nothing is said.

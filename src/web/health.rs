@@ -21,6 +21,23 @@ pub struct Health {
     pub stopping: bool,
     pub channels: Vec<PartHealth>,
     pub bots: Vec<PartHealth>,
+    /// How the last reload of the configuration ended, once there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reload: Option<ReloadHealth>,
+}
+
+/// How a reload of the configuration ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReloadHealth {
+    pub at: String,
+    /// Refused, it changed nothing.
+    pub ok: bool,
+    /// Why it was refused: keys and reasons, without values and paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mistakes: Vec<String>,
+    /// Keys that have another value by now, which comes into force at a restart only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs_restart: Vec<String>,
 }
 
 /// One channel or bot.
@@ -36,6 +53,9 @@ pub struct PartHealth {
     pub last_heard: Option<f64>,
     /// Whether this part does its work.
     pub ok: bool,
+    /// Of a channel: how often it was built; a reload that changes its section builds it anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 /// Where the health is read from.
@@ -84,7 +104,14 @@ impl Health {
                 .map(|part| format!("{kind} {}: {} {}", part.name, part.state, part.detail).trim_end().to_owned())
                 .collect::<Vec<_>>()
         };
-        parts.into_iter().flat_map(of_kind).collect()
+        let mut warnings: Vec<String> = parts.into_iter().flat_map(of_kind).collect();
+        if let Some(reload) = &self.reload {
+            if !reload.ok {
+                warnings.push(format!("the configuration was not reloaded: {}", reload.mistakes.join("; ")));
+            }
+            warnings.extend(reload.needs_restart.iter().map(|key| format!("{key} was changed: it needs a restart")));
+        }
+        warnings
     }
 }
 
@@ -123,11 +150,11 @@ fn page(reasons: Vec<String>, warnings: Vec<String>, health: Option<Health>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Health, PartHealth};
+    use super::{Health, PartHealth, ReloadHealth};
 
     fn part(name: &str, ok: bool) -> PartHealth {
         let state = if ok { "connected" } else { "bad_config" };
-        PartHealth { name: name.into(), state, detail: String::new(), last_heard: None, ok }
+        PartHealth { name: name.into(), state, detail: String::new(), last_heard: None, ok, generation: None }
     }
 
     #[test]
@@ -141,6 +168,22 @@ mod tests {
         assert_eq!(health.warnings(), ["channel a: bad_config", "channel b: limited grant it a right"]);
         health.channels.pop();
         assert_eq!(health.not_ready(), ["no channel is connected"]);
+    }
+
+    #[test]
+    fn a_refused_reload_and_what_waits_for_a_restart_are_warnings() {
+        let mistakes = vec!["bots.main.api_key is missing".to_owned()];
+        let needs_restart = vec!["server.listen".to_owned()];
+        let reload = ReloadHealth { at: String::new(), ok: false, mistakes, needs_restart };
+        let health = Health { channels: vec![part("a", true)], reload: Some(reload), ..Health::default() };
+        assert!(health.not_ready().is_empty());
+        assert_eq!(
+            health.warnings(),
+            [
+                "the configuration was not reloaded: bots.main.api_key is missing",
+                "server.listen was changed: it needs a restart"
+            ]
+        );
     }
 
     #[test]

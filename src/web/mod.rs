@@ -3,4 +3,4 @@
 pub mod health;
 pub mod metrics;
 
-pub use health::{Health, HealthSource};
+pub use health::{Health, HealthSource, ReloadHealth};

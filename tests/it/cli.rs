@@ -2,9 +2,13 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod healthcheck;
 mod help;
+mod init;
 mod messages;
+mod pages;
+mod pty;
 
 use crate::support::process::Place;
 use caigunn_bridge::sandbox::SandboxOptions;

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use crate::channels::http::caller::Caller;
 use crate::channels::http::normalize::{self, Bounds, Source};
-use crate::channels::http::{HttpChannel, body, cors, outbound, render, store_problem};
+use crate::channels::http::{HttpChannel, body, cors, outbound, page, render, store_problem};
 use crate::contract::channel::{ChannelState, Routes};
 use crate::contract::inbox::Receipt;
 use crate::http::Problem;
@@ -59,7 +59,7 @@ pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
     if channel.config.playground {
         router = router.route("/chat/session", post(sessions::guest));
     }
-    let router = cors::layer(router, &channel.config.origins).with_state(channel);
+    let router = cors::layer(router, &channel.config.origins).merge(page::routes(&channel.config)).with_state(channel);
     Routes { prefix, router }
 }
 

@@ -3,7 +3,7 @@
 //! [`config`] the keys of the section · [`ids`] how callers, people and requests are named · [`caller`] who calls, with an API
 //! key or a [`session`] token · [`cors`] from which sites · [`ingress`] the routes · [`body`] from JSON or multipart to a request ·
 //! [`normalize`] from a request to an event · [`render`] from turns and the journal to what is answered · [`send`] what goes out
-//! by itself: `callback`s, where an API key has one · `outbound` what is said first · `pictures` by URL.
+//! by itself: [`callback`]s, where an API key has one · [`outbound`] what is said first · [`pictures`] by URL.
 
 pub mod body;
 mod callback;
@@ -14,6 +14,7 @@ pub mod ids;
 pub mod ingress;
 pub mod normalize;
 mod outbound;
+mod page;
 mod pictures;
 pub mod render;
 pub mod send;
@@ -62,6 +63,8 @@ pub struct HttpChannel {
     limiters: HashMap<Arc<str>, DefaultDirectRateLimiter>,
     /// What the bodies that are being read may take together.
     bodies: Bodies,
+    callbacks: Callbacks,
+    pictures: Pictures,
     /// What session tokens are signed with, by key.
     signers: HashMap<Arc<str>, Signer>,
     guest_signer: OnceCell<Signer>,
@@ -71,8 +74,6 @@ pub struct HttpChannel {
     streams: ingress::Streams,
     /// Tells streams whose conversation has not begun that it may have.
     arrivals: broadcast::Sender<ContactKey>,
-    callbacks: Callbacks,
-    pictures: Pictures,
     context: ChannelContext,
 }
 
@@ -112,6 +113,8 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
         keys,
         limiters,
         bodies: Bodies::default(),
+        callbacks,
+        pictures,
         signers,
         guest_signer: OnceCell::new(),
         session_limiter: (RateLimiter::keyed(per_minute(caller::SESSION_RATE)), AtomicU32::new(0)),

@@ -12,7 +12,7 @@ use super::Deliver;
 use crate::contract::channel::{Channel, FetchError, Finding, Ingress, SendError, SendReceipt, Signal};
 use crate::contract::store::{ContactChange, FinishTurn, Finished, NewEvent, OutboxRow, Said, SendResult, Store};
 use crate::model::capabilities::{Capabilities, Delivery, Markup, Overflow, SendRate, TextLimits, TextUnit};
-use crate::model::texts::Texts;
+use crate::model::texts::LiveTexts;
 use crate::model::{
     Clock, ContactKey, EventKey, InboundEvent, Incoming, Lang, MediaRef, Message, OutboundAction, Outcome, Rendered,
     Scope, Sender, Target, TurnId,
@@ -100,6 +100,7 @@ impl Stage {
             channel: Arc::clone(&page) as Arc<dyn Channel>,
             bot: "main".into(),
             lang: Lang::En,
+            generation: 1,
             max_age: Duration::from_secs(60),
             fetches: Arc::new(Semaphore::new(1)),
         };
@@ -123,7 +124,7 @@ impl Stage {
                 delivery_patience: patience,
                 poll: Duration::from_millis(20),
             },
-            texts: Texts::default(),
+            texts: LiveTexts::default(),
             contacts: ContactCache::new(Arc::clone(&store), 10),
             bots: Arc::default(),
             channels: ArcSwap::new(Arc::new(channels)),

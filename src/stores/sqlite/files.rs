@@ -43,6 +43,11 @@ pub(super) fn lock(db: &Path) -> Result<File> {
     }
 }
 
+/// Whether a daemon holds the lock.
+pub(super) fn is_locked(db: &Path) -> bool {
+    File::open(beside(db, ".lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Opens or creates a file that its owner alone can read, whatever the umask.
 pub(super) fn create_private(path: &Path, new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();

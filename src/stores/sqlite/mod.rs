@@ -146,6 +146,11 @@ impl Drop for SqliteStore {
     }
 }
 
+/// Whether a bridge runs on this database now.
+pub fn is_in_use(db: &Path) -> bool {
+    files::is_locked(db)
+}
+
 fn open_exclusive(db: &Path) -> Result<(Connection, Option<std::fs::File>)> {
     let dir = files::parent(db);
     if !dir.exists() {

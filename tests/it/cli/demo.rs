@@ -78,34 +78,39 @@ async fn as_curl_does(line: &str) -> Value {
 #[tokio::test]
 async fn the_printed_lines_work() {
     let (daemon, lines) = started(&["demo", "--listen", "127.0.0.1:0"], "Ctrl-C");
-    let line = |what: &str| {
-        lines.iter().find(|line| line.trim_start().starts_with(what)).unwrap_or_else(|| panic!("{lines:?}"))
-    };
-    let answer = as_curl_does(line("text")).await;
+    let line = |what: &str| lines.iter().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{lines:?}"));
+    let page = client().get(line("Open").split_whitespace().last().unwrap()).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains("<textarea"));
+    let answer = as_curl_does(line("-d '{")).await;
     assert_eq!(
         (answer["state"].as_str(), answer["text"].as_str()),
         (Some("answered"), Some("Turn 1: you said \"Hello!\""))
     );
-    let answer = as_curl_does(line("picture")).await;
+    let answer = as_curl_does(line("-F user")).await;
     let told = answer["text"].as_str().unwrap();
     assert!(told.starts_with("Turn 2: you sent a") && told.contains("120"), "{told}");
 
     let picture =
-        words(line("picture")).into_iter().find_map(|word| word.strip_prefix("images=@").map(PathBuf::from)).unwrap();
+        words(line("-F user")).into_iter().find_map(|word| word.strip_prefix("images=@").map(PathBuf::from)).unwrap();
     let folder = picture.parent().unwrap();
     assert!(folder.is_dir());
     daemon.signal("TERM");
     assert_eq!(daemon.exit_code().await, 0);
     assert!(!folder.exists(), "the demo cleans up behind itself");
 
-    let port = line("text").split(['/', ' ']).find(|part| part.starts_with("127.0.0.1:")).unwrap();
+    let port = line("-d '{").split(['/', ' ']).find(|part| part.starts_with("127.0.0.1:")).unwrap();
     let printed = lines.join("\n").replace(port, "[addr]").replace(&folder.display().to_string(), "[folder]");
     insta::assert_snapshot!(printed, @r#"
-    The bridge listens on http://[addr], with a sandbox in CaiGunn's place. Copy a line:
+    The bridge runs, with a sandbox in CaiGunn's place.
 
-      text     curl -s http://[addr]/v1/messages -H 'Authorization: Bearer demo-key-for-this-machine' -H 'Content-Type: application/json' -d '{"user":"you","text":"Hello!"}'
+      Open  http://[addr]/chat
 
-      picture  curl -s http://[addr]/v1/messages -H 'Authorization: Bearer demo-key-for-this-machine' -F user=you -F 'text=What is this?' -F 'images=@[folder]/picture.png'
+    or copy a line, for a text or a picture:
+
+      curl -s http://[addr]/v1/messages -H 'Authorization: Bearer demo-key-for-this-machine' -H 'Content-Type: application/json' -d '{"user":"you","text":"Hello!"}'
+
+      curl -s http://[addr]/v1/messages -H 'Authorization: Bearer demo-key-for-this-machine' -F user=you -F 'text=What is this?' -F 'images=@[folder]/picture.png'
 
     Ctrl-C ends it.
     "#);

@@ -6,13 +6,16 @@ use super::{place, redacted};
 use crate::support::process::{bare, ran};
 use crate::support::{KEY, OTHER_KEY};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 18] = [
     "",
-    "run",
     "demo",
-    "sandbox",
-    "healthcheck",
+    "init",
     "check",
+    "run",
+    "healthcheck",
+    "sandbox",
+    "completions",
+    "man",
     "config",
     "config example",
     "config schema",
@@ -21,12 +24,13 @@ const COMMANDS: [&str; 14] = [
     "messages list",
     "messages show",
     "messages retry",
+    "messages drop",
 ];
 
 #[tokio::test]
 async fn every_command_has_help() {
     let mut all = String::new();
-    for command in COMMANDS.iter().chain(&["messages drop"]) {
+    for command in COMMANDS {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = ran(bare(&args)).await;
         assert_eq!((help.code, help.err.as_str()), (0, ""), "{command}");

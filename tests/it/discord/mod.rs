@@ -15,12 +15,13 @@ mod long;
 mod mistakes;
 mod pings;
 #[expect(dead_code, reason = "the tests of the channel use the rest of it")]
-mod platform;
+pub(crate) mod platform;
 mod private;
 mod probe;
 mod rates;
 mod refusals;
 mod registration;
+mod reload;
 mod render;
 mod replies;
 mod secrets;

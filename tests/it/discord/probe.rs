@@ -23,7 +23,8 @@ async fn check(outside: &Outside) -> String {
             assert!(!text.contains(secret), "{text}");
         }
     }
-    let about = ran.out.lines().skip_while(|line| !line.contains("channel dc")).collect::<Vec<_>>().join("\n");
+    let about = ran.out.lines().take_while(|line| !line.is_empty());
+    let about = about.skip_while(|line| !line.contains("channel dc")).collect::<Vec<_>>().join("\n");
     let said = format!("{about}\n{}exit code {}", ran.err, ran.code);
     let host = outside.platform.url().trim_start_matches("http://");
     said.replace(host, "[server]")

@@ -19,7 +19,7 @@ use caigunn_bridge::contract::inbox::{InboxRules, WakeSender};
 use caigunn_bridge::contract::store::OutboxRow;
 use caigunn_bridge::contract::{Access, Channel, ChannelContext, InboxWriter, OutboundWriter, Store};
 use caigunn_bridge::model::outbound::Lane;
-use caigunn_bridge::model::texts::{Lang, Texts};
+use caigunn_bridge::model::texts::{Lang, LiveTexts};
 use caigunn_bridge::model::uid::UidTemplate;
 use caigunn_bridge::model::{BotName, ChannelId, Clock, OutboundAction, Scope, Target, Timestamp};
 use caigunn_bridge::pipeline::speak::Speaker;
@@ -179,7 +179,7 @@ fn build(keys: Value, store: &Arc<dyn Store>, clock: &Clock) -> (Arc<dyn Channel
         store: Arc::clone(store),
         state: state.clone(),
         clock: clock.clone(),
-        texts: Arc::new(Texts::default()),
+        texts: LiveTexts::default(),
         lang: Lang::En,
         stop: tokio_util::sync::CancellationToken::new(),
         history: Arc::new(NoHistory),

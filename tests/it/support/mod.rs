@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use caigunn_bridge::app::{App, Running};
+use caigunn_bridge::app::reload::Reread;
+use caigunn_bridge::app::{App, Reloaded, Running};
 use caigunn_bridge::config::Sources;
 use caigunn_bridge::model::Secret;
 use caigunn_bridge::sandbox::{Call, LogEntry, Sandbox, SandboxBot, SandboxHandle, SandboxOptions};
@@ -143,9 +144,13 @@ impl Setup {
     }
 }
 
-async fn start(app: &Arc<App>, env: &BTreeMap<String, String>, runtime: &OwnRuntime) -> Running {
+fn sources(env: &BTreeMap<String, String>) -> Sources {
     let env = env.iter().map(|(key, value)| (OsString::from(format!("CAIGUNN_BRIDGE__{key}")), OsString::from(value)));
-    let sources = Sources { file: None, env: env.collect(), places: Vec::new() };
+    Sources { file: None, env: env.collect(), places: Vec::new() }
+}
+
+async fn start(app: &Arc<App>, env: &BTreeMap<String, String>, runtime: &OwnRuntime) -> Running {
+    let sources = sources(env);
     let loaded = app.load(&sources).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let Some(runtime) = &runtime.runtime else { return app.start(&loaded).await.unwrap() };
     let app = Arc::clone(app);
@@ -270,6 +275,41 @@ impl Bridge {
         self.runtime = OwnRuntime::new(self.runtime.log.clone());
         if let Some(running) = self.running.take() {
             assert!(!running.stopped().await);
+        }
+    }
+
+    /// Changes the configuration under way: what a SIGHUP does. An empty value takes a key out, and so does one below a key that
+    /// ends in `__` all that begin so.
+    pub(crate) async fn reload(&mut self, changes: &[(&str, &str)]) -> Reloaded {
+        for (key, value) in changes {
+            match (value.is_empty(), key.ends_with("__")) {
+                (true, true) => self.env.retain(|known, _| !known.starts_with(key)),
+                (true, false) => drop(self.env.remove(*key)),
+                (false, _) => drop(self.env.insert((*key).to_owned(), (*value).to_owned())),
+            }
+        }
+        let (sources, reloader) = (sources(&self.env), self.running.as_ref().unwrap().reloader());
+        let reloading = async move { reloader.reload(&sources, Reread::Everything).await };
+        match &self.runtime.runtime {
+            Some(runtime) => runtime.spawn(reloading).await.unwrap(),
+            None => reloading.await,
+        }
+    }
+
+    /// The configuration, to be put back.
+    pub(crate) fn keep(&self) -> BTreeMap<String, String> {
+        self.env.clone()
+    }
+
+    pub(crate) fn put_back(&mut self, env: BTreeMap<String, String>) {
+        self.env = env;
+    }
+
+    /// The same for a change that is good; answers what changed.
+    pub(crate) async fn reloads(&mut self, changes: &[(&str, &str)]) -> Vec<String> {
+        match self.reload(changes).await {
+            Reloaded::Changed(changes) => changes,
+            other => panic!("{other:?}"),
         }
     }
 

@@ -21,7 +21,8 @@ async fn check(outside: &Outside) -> String {
     for text in [&ran.out, &ran.err] {
         assert!(!text.contains(secret), "{text}");
     }
-    let about = ran.out.lines().skip_while(|line| !line.contains("channel tg")).collect::<Vec<_>>().join("\n");
+    let about = ran.out.lines().take_while(|line| !line.is_empty());
+    let about = about.skip_while(|line| !line.contains("channel tg")).collect::<Vec<_>>().join("\n");
     let said = format!("{about}\n{}exit code {}", ran.err, ran.code);
     let host = outside.platform.url().trim_start_matches("http://");
     said.replace(host, "[server]")

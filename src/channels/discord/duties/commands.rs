@@ -15,7 +15,7 @@ use crate::contract::store::StoreError;
 use crate::model::Lang;
 use crate::model::commands::{CATALOGUE, Command};
 use crate::model::hex::hex;
-use crate::model::texts::{Text, Texts};
+use crate::model::texts::{LiveTexts, Text};
 
 /// Discord's name of the second language.
 const ZH_TW: &str = "zh-TW";
@@ -144,7 +144,7 @@ fn failed(error: CallError) -> SendError {
 }
 
 /// The commands as Discord shows them, each in both languages.
-fn all(texts: &Texts) -> Vec<CreateCommand> {
+fn all(texts: &LiveTexts) -> Vec<CreateCommand> {
     let option = |kind, name: &str, localized: &str, text| {
         let option = CreateCommandOption::new(kind, name, described(texts, Lang::En, text));
         option.name_localized(ZH_TW, localized).description_localized(ZH_TW, described(texts, Lang::ZhTw, text))
@@ -176,7 +176,7 @@ const MAX_QUESTION: u16 = 6_000;
 /// More than this `/history` shows nowhere.
 const MAX_EXCHANGES: u64 = 50;
 
-fn command(texts: &Texts, name: &str, localized: &str, summary: Text) -> CreateCommand {
+fn command(texts: &LiveTexts, name: &str, localized: &str, summary: Text) -> CreateCommand {
     CreateCommand::new(name)
         .kind(CommandType::ChatInput)
         .name_localized(ZH_TW, localized)
@@ -198,7 +198,7 @@ fn localized(command: Command) -> &'static str {
 }
 
 /// At most 100 characters describe a command, and one at least.
-fn described(texts: &Texts, lang: Lang, text: Text) -> String {
+fn described(texts: &LiveTexts, lang: Lang, text: Text) -> String {
     let line: String = texts.get(lang, text).trim().chars().take(100).collect();
     if line.is_empty() { "…".to_owned() } else { line }
 }

@@ -141,7 +141,7 @@ impl Discord {
     fn said(&self, asked: &Slip, text: Text) -> String {
         let lang = asked.lang.unwrap_or(self.context.lang);
         let said = self.context.texts.get(lang, text);
-        if said.trim().is_empty() { "…".to_owned() } else { said.to_owned() }
+        if said.trim().is_empty() { "…".to_owned() } else { said }
     }
 }
 
