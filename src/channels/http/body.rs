@@ -12,14 +12,15 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::channels::http::normalize::{Picture, Request, Source};
+use crate::http::body::given;
 use crate::http::{JsonBody, Object, Problem};
 use crate::model::error;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Json {
-    #[serde(default)]
-    user: String,
+    #[serde(default, deserialize_with = "given")]
+    user: Option<String>,
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
@@ -157,10 +158,10 @@ fn decode(data: &str) -> Option<Bytes> {
 
 async fn from_multipart(mut multipart: Multipart, max_images: usize) -> Result<Request, Problem> {
     let mut request = Request::default();
-    let (mut user, mut text) = (None, None);
+    let mut text = None;
     while let Some(field) = multipart.next_field().await.map_err(Problem::from)? {
         match field.name().unwrap_or_default() {
-            "user" => once("user", &mut user, field).await?,
+            "user" => once("user", &mut request.user, field).await?,
             "text" => once("text", &mut text, field).await?,
             "nickname" => once("nickname", &mut request.nickname, field).await?,
             "conversation" => once("conversation", &mut request.conversation, field).await?,
@@ -180,7 +181,6 @@ async fn from_multipart(mut multipart: Multipart, max_images: usize) -> Result<R
             }
         }
     }
-    request.user = user.unwrap_or_default();
     request.text = text.unwrap_or_default();
     Ok(request)
 }

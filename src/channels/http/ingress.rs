@@ -321,7 +321,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let length = bare.chars().count();
     if length == 0 || length > MAX_IDEMPOTENCY_KEY || !bare.chars().all(|c| matches!(c, ' '..='~') && c != '"') {
-        let detail = format!("`Idempotency-Key` must have 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters, no quotes among them");
+        let detail = format!(
+            "`Idempotency-Key` must have 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters, no quotes among them"
+        );
         return Err(Problem::bad_request(detail));
     }
     Ok(Some(bare.to_owned()))

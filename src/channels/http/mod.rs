@@ -121,8 +121,6 @@ fn build(config: Parsed, context: ChannelContext) -> Result<Arc<dyn Channel>, St
         guest_limiter: RateLimiter::direct(per_minute(ingress::GUESTS)),
         streams: ingress::Streams::default(),
         arrivals: broadcast::channel(ARRIVALS).0,
-        callbacks,
-        pictures,
         context,
     }))
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::channels::http::config::OutboundScope;
 use crate::channels::http::ingress::json;
 use crate::channels::http::{HttpChannel, ids, normalize, store_problem};
 use crate::contract::channel::Spoken;
+use crate::http::body::given;
 use crate::http::{JsonBody, Object, Problem};
 use crate::model::outbound::{Lane, OutboundAction};
 use crate::model::{Sender, error};
@@ -44,11 +45,6 @@ struct To {
     conversation: Option<String>,
     #[serde(default, deserialize_with = "given")]
     uid: Option<String>,
-}
-
-/// A field that can be left out, and is no `null`.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
 }
 
 /// Only an API key speaks first.
