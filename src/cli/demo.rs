@@ -107,6 +107,8 @@ fn sources(listen: SocketAddr, sandbox: &str, folder: &Path) -> Sources {
         ("CHANNELS__WEB__KEYS__DEMO__KEY", API_KEY.into()),
         ("CHANNELS__WEB__KEYS__DEMO__OUTBOUND", "all".into()),
         ("CHANNELS__WEB__PLAYGROUND", "true".into()),
+        // Whoever tries things out writes fast.
+        ("PIPELINE__USER_RATE", "0".into()),
     ];
     // What is worth a look on a terminal is the invitation and what became of each message.
     let log = [("LOG__FILTER", OsString::from("warn,caigunn_bridge::pipeline::work=info"))];

@@ -11,7 +11,7 @@ use crate::support::{Bridge, KEY, OTHER_KEY, Setup, picture, problem};
 
 fn request(bridge: &Bridge, user: &str, query: &str) -> RequestBuilder {
     // No end of its own, as a stream has none.
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder().connect_timeout(crate::support::PATIENCE).build().unwrap();
     client.get(bridge.url(&format!("/v1/conversations/{user}/events{query}"))).bearer_auth(KEY)
 }
 

@@ -46,8 +46,9 @@ pub(crate) async fn a_future_that_is_not_polled_holds_nobody_up<F: StoreFactory>
     // Polled once, all of them, so that they stand in line for whatever there is to stand in line for; then left alone.
     let mut unpolled: Vec<_> = (0..64).map(|_| w.store.watch(TurnId::generate())).collect();
     let mut views: Vec<_> = (0..64).map(|_| Box::pin(store.view(turn.id))).collect();
-    let mut writes: Vec<_> =
-        (0..2_000).map(|n: u32| Box::pin(store.put("space", if n % 2 == 0 { "a" } else { "b" }, "1"))).collect();
+    let mut writes: Vec<_> = (0..2_000)
+        .map(|n: u32| Box::pin(store.put("space", if n.is_multiple_of(2) { "a" } else { "b" }, "1")))
+        .collect();
     std::future::poll_fn(|context| {
         unpolled.iter_mut().for_each(|watch| assert!(watch.as_mut().poll(context).is_pending()));
         views.iter_mut().for_each(|view| drop(view.as_mut().poll(context)));
