@@ -158,3 +158,28 @@ macro_rules! from_rejections {
 }
 
 from_rejections!(JsonRejection, BytesRejection, QueryRejection, PathRejection, MultipartRejection, MultipartError);
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::{Object, given};
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Fields {
+        #[serde(default, deserialize_with = "given")]
+        name: Option<String>,
+    }
+
+    #[test]
+    fn an_object_is_no_array_and_a_given_field_no_null() {
+        let read = |value| serde_json::from_value::<Object<Fields>>(value).map(|Object(fields)| fields.name);
+        assert_eq!(read(json!({ "name": "x" })).unwrap().as_deref(), Some("x"));
+        assert_eq!(read(json!({})).unwrap(), None);
+        for wrong in [json!(["x"]), json!([]), json!("x"), json!(null), json!({ "name": null }), json!({ "size": 1 })] {
+            assert!(read(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -202,6 +202,17 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_names_fit() {
+        let signer = Signer::new("the key");
+        let mut longest = session();
+        longest.user = "𝄞".repeat(256);
+        longest.conversation = Some("𝄞".repeat(256));
+        // Six bytes each in JSON.
+        longest.nickname = Some("\0".repeat(256));
+        assert_eq!(read(&signer.sign(&longest), &signer), Some(longest));
+    }
+
+    #[test]
     fn it_ends() {
         assert!(session().check(NOW.plus(Duration::from_millis(59_999))).is_ok());
         assert_eq!(session().check(NOW.plus(Duration::from_secs(60))).unwrap_err().code, "session_expired");
