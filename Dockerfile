@@ -15,6 +15,7 @@ RUN mkdir -p src benches/bridge \
     && cargo build --profile dist --locked --bin caigunn-bridge
 
 COPY src src
+COPY docs/openapi.json docs/openapi.json
 # `touch`: cargo goes by times, and the sources may be older than the empty program that was built above.
 RUN touch src/main.rs src/lib.rs \
     && cargo build --profile dist --locked --bin caigunn-bridge \

@@ -20,6 +20,11 @@ fmt:
 lint:
     cargo clippy --all-targets -- -D warnings
 
+# make requests out of docs/openapi.json and check the answers
+fuzz:
+    cargo build
+    PYTHON_TOOLS="$(.ci/tools)" .ci/fuzz
+
 # write the generated files again (example configuration, schema, references)
 generated:
     UPDATE_GENERATED=1 cargo test generated

@@ -9,7 +9,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use crate::http::problem::Problem;
 use crate::model::Secret;
-use crate::model::error;
+use crate::model::error::{self, ErrorEntry};
 
 /// The keys of one HTTP surface. Only their SHA-256 hashes are kept.
 #[derive(Clone)]
@@ -40,10 +40,8 @@ impl BearerKeys {
     /// 401 with `WWW-Authenticate`, when there is no key, more than one, or an unknown one.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
         let Some(token) = bearer(headers) else {
-            return Err(refused(
-                "There is no `Authorization: Bearer <key>` header.",
-                "Bearer realm=\"caigunn-bridge\"",
-            ));
+            return Err(challenge(error::UNAUTHORIZED, "Bearer realm=\"caigunn-bridge\"")
+                .detail("There is no `Authorization: Bearer <key>` header."));
         };
         let given = hash(token);
         // Every key is compared, and the index chosen without a branch: the time tells nothing about which matched.
@@ -60,7 +58,12 @@ impl BearerKeys {
 
 /// 401: there is a key, and it is none of ours.
 pub fn unknown_key() -> Problem {
-    refused("The key is not known.", "Bearer realm=\"caigunn-bridge\", error=\"invalid_token\"")
+    refused(error::UNAUTHORIZED).detail("The key is not known.")
+}
+
+/// 401 for a bearer that was read and is not taken.
+pub fn refused(entry: ErrorEntry) -> Problem {
+    challenge(entry, "Bearer realm=\"caigunn-bridge\", error=\"invalid_token\"")
 }
 
 fn hash(key: &str) -> [u8; 32] {
@@ -79,10 +82,9 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-fn refused(detail: &str, challenge: &'static str) -> Problem {
-    Problem::new(error::UNAUTHORIZED)
-        .detail(detail)
-        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+/// RFC 9110, 15.5.2: every 401 says what is asked for.
+fn challenge(entry: ErrorEntry, challenge: &'static str) -> Problem {
+    Problem::new(entry).header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }
 
 #[cfg(test)]

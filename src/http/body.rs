@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +15,9 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use tokio::time::{Instant, Sleep};
 
 use crate::http::problem::Problem;
@@ -78,6 +81,38 @@ where
     }
 }
 
+/// A JSON object. serde reads a struct from an array of its fields as well, which no API reference speaks of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+/// For `#[serde(default, deserialize_with)]`: a field that can be left out, and is no `null`.
+///
+/// # Errors
+/// What is wrong with its value.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
 /// A JSON body; what axum's `Json` refuses becomes a [`Problem`] that says why.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonBody<T>(pub T);
@@ -123,3 +158,28 @@ macro_rules! from_rejections {
 }
 
 from_rejections!(JsonRejection, BytesRejection, QueryRejection, PathRejection, MultipartRejection, MultipartError);
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::{Object, given};
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Fields {
+        #[serde(default, deserialize_with = "given")]
+        name: Option<String>,
+    }
+
+    #[test]
+    fn an_object_is_no_array_and_a_given_field_no_null() {
+        let read = |value| serde_json::from_value::<Object<Fields>>(value).map(|Object(fields)| fields.name);
+        assert_eq!(read(json!({ "name": "x" })).unwrap().as_deref(), Some("x"));
+        assert_eq!(read(json!({})).unwrap(), None);
+        for wrong in [json!(["x"]), json!([]), json!("x"), json!(null), json!({ "name": null }), json!({ "size": 1 })] {
+            assert!(read(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -11,6 +11,6 @@ pub mod server;
 mod socket;
 
 pub use auth::BearerKeys;
-pub use body::JsonBody;
+pub use body::{JsonBody, Object};
 pub use problem::Problem;
 pub use server::{Connection, Mounted, ServerLimits, serve};

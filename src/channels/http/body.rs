@@ -12,14 +12,15 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::channels::http::normalize::{Picture, Request, Source};
-use crate::http::{JsonBody, Problem};
+use crate::http::body::given;
+use crate::http::{JsonBody, Object, Problem};
 use crate::model::error;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Json {
-    #[serde(default)]
-    user: String,
+    #[serde(default, deserialize_with = "given")]
+    user: Option<String>,
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
@@ -36,18 +37,28 @@ struct Json {
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "base64 text, or an object {\"data\": base64, \"name\": text} or {\"url\": …, \"name\": text}"
+    expecting = "`images` takes base64 texts and objects {\"data\": base64, \"name\": text} or {\"url\": …, \"name\": text}"
 )]
 enum JsonImage {
     Bare(String),
-    Named {
-        #[serde(default)]
-        data: Option<String>,
-        #[serde(default)]
-        url: Option<String>,
-        #[serde(default)]
-        name: Option<String>,
-    },
+    Here(Object<Here>),
+    There(Object<There>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Here {
+    data: String,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct There {
+    url: String,
+    #[serde(default)]
+    name: Option<String>,
 }
 
 /// Bounds the memory of all bodies together: many large ones at once wait for each other.
@@ -97,7 +108,7 @@ pub(super) async fn read(request: axum::extract::Request, max_images: usize) -> 
             from_multipart(multipart, max_images).await
         }
         "application/json" => {
-            let JsonBody(json) = JsonBody::<Json>::from_request(request, &()).await?;
+            let JsonBody(Object(json)) = JsonBody::<Object<Json>>::from_request(request, &()).await?;
             from_json(json)
         }
         _ => Err(Problem::new(error::UNSUPPORTED_MEDIA_TYPE)),
@@ -107,18 +118,16 @@ pub(super) async fn read(request: axum::extract::Request, max_images: usize) -> 
 fn from_json(json: Json) -> Result<Request, Problem> {
     let mut images = Vec::with_capacity(json.images.len());
     for (n, image) in json.images.into_iter().enumerate() {
-        let (data, url, name) = match image {
-            JsonImage::Bare(data) => (Some(data), None, None),
-            JsonImage::Named { data, url, name } => (data, url, name),
-        };
-        let source = match (data, url) {
-            (Some(data), None) => {
-                Source::Bytes(decode(&data).ok_or_else(|| Problem::invalid(format!("`images[{n}]` is not base64")))?)
+        let (data, name) = match image {
+            JsonImage::Bare(data) => (data, None),
+            JsonImage::Here(Object(Here { data, name })) => (data, name),
+            JsonImage::There(Object(There { url, name })) => {
+                images.push(Picture { name, source: Source::Url(url) });
+                continue;
             }
-            (None, Some(url)) => Source::Url(url),
-            _ => return Err(Problem::invalid(format!("`images[{n}]` needs either `data` or `url`"))),
         };
-        images.push(Picture { name, source });
+        let bytes = decode(&data).ok_or_else(|| Problem::invalid(format!("`images[{n}]` is not base64")))?;
+        images.push(Picture { name, source: Source::Bytes(bytes) });
     }
     Ok(Request {
         user: json.user,
@@ -149,10 +158,10 @@ fn decode(data: &str) -> Option<Bytes> {
 
 async fn from_multipart(mut multipart: Multipart, max_images: usize) -> Result<Request, Problem> {
     let mut request = Request::default();
-    let (mut user, mut text) = (None, None);
+    let mut text = None;
     while let Some(field) = multipart.next_field().await.map_err(Problem::from)? {
         match field.name().unwrap_or_default() {
-            "user" => once("user", &mut user, field).await?,
+            "user" => once("user", &mut request.user, field).await?,
             "text" => once("text", &mut text, field).await?,
             "nickname" => once("nickname", &mut request.nickname, field).await?,
             "conversation" => once("conversation", &mut request.conversation, field).await?,
@@ -172,7 +181,6 @@ async fn from_multipart(mut multipart: Multipart, max_images: usize) -> Result<R
             }
         }
     }
-    request.user = user.unwrap_or_default();
     request.text = text.unwrap_or_default();
     Ok(request)
 }

@@ -130,10 +130,10 @@ impl Caller {
             Some(given) if own != Some(given) => Err(not_of_session(field)),
             _ => Ok(()),
         };
-        own("user", Some(request.user.as_str()).filter(|user| !user.is_empty()), Some(&session.user))?;
+        own("user", request.user.as_deref(), Some(&session.user))?;
         own("conversation", request.conversation.as_deref(), session.conversation.as_deref())?;
         own("nickname", request.nickname.as_deref(), session.nickname.as_deref())?;
-        request.user.clone_from(&session.user);
+        request.user = Some(session.user.clone());
         request.conversation.clone_from(&session.conversation);
         request.nickname.clone_from(&session.nickname);
         if let (None, Some(lang)) = (&request.lang, session.lang) {

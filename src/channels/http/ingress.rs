@@ -1,7 +1,9 @@
-//! The routes under `/v1`: [`messages`](self), and in files of their own [`events`], [`images`], [`sessions`].
+//! The routes under `/v1`: [`messages`](self), and in files of their own [`events`], [`images`], [`openapi`],
+//! [`sessions`].
 
 mod events;
 mod images;
+mod openapi;
 mod sessions;
 
 use std::sync::Arc;
@@ -52,7 +54,8 @@ pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
         .route("/v1/conversations/{user}/events", get(events::events))
         .route("/v1/outbound", post(outbound::post))
         .route("/v1/sessions", post(sessions::mint))
-        .route("/v1/session", get(sessions::whose));
+        .route("/v1/session", get(sessions::whose))
+        .route("/v1/openapi.json", openapi::route(&channel.config));
     if channel.config.playground {
         router = router.route("/chat/session", post(sessions::guest));
     }
@@ -118,8 +121,6 @@ async fn get_message(State(channel): Channel, id: Result<Path<String>, PathRejec
 struct Which {
     #[serde(default)]
     conversation: Option<String>,
-    #[serde(default)]
-    limit: Option<usize>,
 }
 
 async fn reset(
@@ -145,10 +146,19 @@ async fn reset(
 /// The most exchanges of one answer.
 const MAX_HISTORY: usize = 200;
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Excerpt {
+    #[serde(default)]
+    conversation: Option<String>,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
 async fn history(
     State(channel): Channel,
     user: Result<Path<String>, PathRejection>,
-    which: Result<Query<Which>, QueryRejection>,
+    which: Result<Query<Excerpt>, QueryRejection>,
     headers: HeaderMap,
 ) -> Answered {
     let caller = channel.admit(&headers).await?;
@@ -310,8 +320,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let text = value.to_str().unwrap_or_default().trim();
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let length = bare.chars().count();
-    if length == 0 || length > MAX_IDEMPOTENCY_KEY {
-        let detail = format!("`Idempotency-Key` must have 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters");
+    if length == 0 || length > MAX_IDEMPOTENCY_KEY || !bare.chars().all(|c| matches!(c, ' '..='~') && c != '"') {
+        let detail = format!(
+            "`Idempotency-Key` must have 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters, no quotes among them"
+        );
         return Err(Problem::bad_request(detail));
     }
     Ok(Some(bare.to_owned()))

@@ -13,7 +13,8 @@ use crate::model::{ContactKey, EventKey, Incoming, Lang, MediaId, Message, Sende
 /// A message as the caller wrote it, whatever the form of the body.
 #[derive(Debug, Default)]
 pub(super) struct Request {
-    pub(super) user: String,
+    /// None: the session's.
+    pub(super) user: Option<String>,
     pub(super) text: String,
     pub(super) nickname: Option<String>,
     pub(super) conversation: Option<String>,
@@ -34,7 +35,7 @@ pub(super) enum Source {
     Url(String),
 }
 
-/// The longest user, conversation and nickname, in bytes.
+/// The longest user, conversation and nickname, in characters, as a schema counts them.
 const MAX_NAME: usize = 256;
 
 pub(super) struct Bounds {
@@ -43,9 +44,13 @@ pub(super) struct Bounds {
 }
 
 impl Request {
+    fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or_default()
+    }
+
     /// Checks what the form of the body does not.
     pub(super) fn check(&self, bounds: &Bounds) -> Result<(), Problem> {
-        name("user", &self.user)?;
+        name("user", self.user())?;
         self.conversation.as_deref().map_or(Ok(()), |conversation| name("conversation", conversation))?;
         self.nickname.as_deref().map_or(Ok(()), nickname)?;
         let length = self.text.chars().count();
@@ -73,7 +78,7 @@ impl Request {
             hash.update(part);
         };
         let optional = [self.nickname.as_deref(), self.conversation.as_deref(), self.lang.as_deref()];
-        add(self.user.as_bytes());
+        add(self.user().as_bytes());
         add(self.text.as_bytes());
         for part in optional {
             add(&[u8::from(part.is_some())]);
@@ -99,7 +104,7 @@ impl Request {
         let nickname =
             self.nickname.as_deref().map(str::trim).filter(|nickname| !nickname.is_empty()).map(str::to_owned);
         let lang = self.lang.as_deref().and_then(Lang::from_tag);
-        Sender { nickname, lang, ..ids::sender(key, &self.user, self.conversation.as_deref()) }
+        Sender { nickname, lang, ..ids::sender(key, self.user(), self.conversation.as_deref()) }
     }
 }
 
@@ -108,8 +113,8 @@ pub(super) fn name(field: &str, value: &str) -> Result<(), Problem> {
     if value.trim().is_empty() {
         return Err(Problem::invalid(format!("`{field}` is empty")));
     }
-    if value.len() > MAX_NAME {
-        return Err(Problem::invalid(format!("`{field}` is longer than {MAX_NAME} bytes")));
+    if value.chars().count() > MAX_NAME {
+        return Err(Problem::invalid(format!("`{field}` is longer than {MAX_NAME} characters")));
     }
     if value.chars().any(char::is_control) {
         return Err(Problem::invalid(format!("`{field}` holds a control character")));
@@ -119,8 +124,8 @@ pub(super) fn name(field: &str, value: &str) -> Result<(), Problem> {
 
 /// Checks what a person is called.
 pub(super) fn nickname(nickname: &str) -> Result<(), Problem> {
-    if nickname.len() > MAX_NAME {
-        return Err(Problem::invalid(format!("`nickname` is longer than {MAX_NAME} bytes")));
+    if nickname.chars().count() > MAX_NAME {
+        return Err(Problem::invalid(format!("`nickname` is longer than {MAX_NAME} characters")));
     }
     Ok(())
 }
@@ -175,7 +180,7 @@ mod tests {
     use super::{Bounds, Picture, Request, Source};
 
     fn request(user: &str, text: &str) -> Request {
-        Request { user: user.into(), text: text.into(), ..Request::default() }
+        Request { user: Some(user.into()), text: text.into(), ..Request::default() }
     }
 
     #[test]
@@ -187,7 +192,7 @@ mod tests {
         };
         let all = [
             with(|_| ()),
-            with(|request| request.user = "bob".into()),
+            with(|request| request.user = Some("bob".into())),
             with(|request| request.text = "ho".into()),
             with(|request| request.nickname = Some(String::new())),
             with(|request| request.conversation = Some("c".into())),

@@ -13,7 +13,8 @@ use crate::channels::http::config::OutboundScope;
 use crate::channels::http::ingress::json;
 use crate::channels::http::{HttpChannel, ids, normalize, store_problem};
 use crate::contract::channel::Spoken;
-use crate::http::{JsonBody, Problem};
+use crate::http::body::given;
+use crate::http::{JsonBody, Object, Problem};
 use crate::model::outbound::{Lane, OutboundAction};
 use crate::model::{Sender, error};
 
@@ -26,7 +27,7 @@ const NOT_RUNNING: Duration = Duration::from_secs(30);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Outbound {
-    to: To,
+    to: Object<To>,
     text: String,
     #[serde(default)]
     dedupe_key: Option<String>,
@@ -38,11 +39,11 @@ struct Outbound {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct To {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     user: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     conversation: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     uid: Option<String>,
 }
 
@@ -54,14 +55,15 @@ pub(super) async fn post(State(channel): State<Arc<HttpChannel>>, request: Reque
         let hint = "The operator can set `outbound` of this key in the bridge's configuration.";
         return Err(Problem::new(error::NOT_ALLOWED).detail("This API key may not speak first.").hint(hint));
     }
-    let JsonBody(outbound) = JsonBody::<Outbound>::from_request(request, &()).await?;
+    let JsonBody(Object(outbound)) = JsonBody::<Object<Outbound>>::from_request(request, &()).await?;
     outbound.check(channel.config.max_text as usize)?;
     let dedupe_key = ids::announcement_key(channel.context.id.as_str(), &key, outbound.dedupe_key.as_deref());
     let lane = if outbound.bulk { Lane::Bulk } else { Lane::Reply };
     let actions = vec![OutboundAction::answer(outbound.text, None)];
-    let spoken = match (&outbound.to.user, &outbound.to.uid) {
+    let Object(to) = &outbound.to;
+    let spoken = match (&to.user, &to.uid) {
         (Some(user), None) => {
-            let sender = ids::sender(&key, user, outbound.to.conversation.as_deref());
+            let sender = ids::sender(&key, user, to.conversation.as_deref());
             channel.speak_to(&sender, actions, dedupe_key, lane).await?
         }
         (None, Some(uid)) if scope == OutboundScope::All => {
@@ -87,15 +89,13 @@ pub(super) async fn post(State(channel): State<Arc<HttpChannel>>, request: Reque
 
 impl Outbound {
     fn check(&self, max_text: usize) -> Result<(), Problem> {
-        match (&self.to.user, &self.to.uid) {
+        let Object(to) = &self.to;
+        match (&to.user, &to.uid) {
             (Some(user), None) => normalize::name("to.user", user)?,
-            (None, Some(_)) if self.to.conversation.is_none() => {}
+            (None, Some(_)) if to.conversation.is_none() => {}
             _ => return Err(Problem::invalid("`to` needs either `user` (and `conversation`) or `uid`")),
         }
-        self.to
-            .conversation
-            .as_deref()
-            .map_or(Ok(()), |conversation| normalize::name("to.conversation", conversation))?;
+        to.conversation.as_deref().map_or(Ok(()), |conversation| normalize::name("to.conversation", conversation))?;
         if self.text.trim().is_empty() {
             return Err(Problem::invalid("`text` is empty"));
         }

@@ -11,14 +11,14 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::http::Problem;
+use crate::http::{Problem, auth};
 use crate::model::{ChannelId, Lang, Timestamp, error};
 
 /// How every token begins, so that it is known where one turns up.
 const PREFIX: &str = "cgs_";
 
 /// The longest token that is looked at: names have bounds, and so has what they are coded in.
-const MAX_TOKEN: usize = 4 * 1024;
+const MAX_TOKEN: usize = 6 * 1024;
 
 /// Who a token is for, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ impl Session {
     /// # Errors
     /// 401 with a code of its own: the browser asks its site for another one.
     pub(super) fn check(&self, now: Timestamp) -> Result<(), Problem> {
-        if self.left(now).is_zero() { Err(Problem::new(error::SESSION_EXPIRED)) } else { Ok(()) }
+        if self.left(now).is_zero() { Err(auth::refused(error::SESSION_EXPIRED)) } else { Ok(()) }
     }
 }
 
@@ -197,8 +197,19 @@ mod tests {
         {
             assert_eq!(read(wrong, &signer), None, "{wrong}");
         }
-        let long = format!("cgs_{}.{mac}", "A".repeat(5_000));
+        let long = format!("cgs_{}.{mac}", "A".repeat(7_000));
         assert_eq!(read(&long, &signer), None);
+    }
+
+    #[test]
+    fn the_longest_names_fit() {
+        let signer = Signer::new("the key");
+        let mut longest = session();
+        longest.user = "𝄞".repeat(256);
+        longest.conversation = Some("𝄞".repeat(256));
+        // Six bytes each in JSON.
+        longest.nickname = Some("\0".repeat(256));
+        assert_eq!(read(&signer.sign(&longest), &signer), Some(longest));
     }
 
     #[test]

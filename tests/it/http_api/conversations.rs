@@ -62,6 +62,7 @@ async fn history_is_the_newest_exchanges_oldest_first_of_one_conversation() {
     assert_eq!(history(&bridge, KEY, "alice/history?conversation=order%2F7%20%C3%BC").await, ["elsewhere"]);
     for (query, status, code) in [
         ("limit=0", 422, "invalid"),
+        ("after=1", 400, "bad_request"),
         ("limit=201", 422, "invalid"),
         ("limit=x", 400, "bad_request"),
         ("q=1", 400, "bad_request"),

@@ -113,6 +113,11 @@ async fn a_field_that_is_wrong_is_422_and_named() {
         (json!({ "user": "a", "images": [{ "name": "x" }] }), "images"),
         (json!({ "user": "a", "images": ["AAAA", "AAAA"] }), "images"),
         (json!({ "user": "a", "text": "hi", "colour": "red" }), "colour"),
+        (json!({ "user": null, "text": "hi" }), "null"),
+        (json!({ "user": "a", "images": [{ "data": "AAAA", "size": 3 }] }), "images"),
+        (json!({ "user": "a", "images": [["AAAA"]] }), "images"),
+        // serde would read a struct's fields from it.
+        (json!(["a", "hi"]), "a JSON object"),
     ];
     for (body, field) in named {
         let detail = refused(bridge.post(KEY, &body), 422, "invalid").await;

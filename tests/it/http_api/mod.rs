@@ -11,6 +11,7 @@ mod forms;
 mod idempotency;
 mod image_urls;
 mod limits;
+mod openapi;
 mod outbound;
 mod receiver;
 mod section;

@@ -74,6 +74,7 @@ async fn it_reaches_nothing_else() {
     let token = minted(&bridge, json!({ "user": "alice" })).await;
     for body in [
         json!({ "user": "bob", "text": "hi" }),
+        json!({ "user": "", "text": "hi" }),
         json!({ "user": "alice", "conversation": "c", "text": "hi" }),
         json!({ "nickname": "The Admin", "text": "hi" }),
     ] {

@@ -35,6 +35,10 @@ const MAX_STREAMS: u32 = 8;
 /// The most that `last` can ask for, and what is read of the journal at once.
 const PAGE: usize = 200;
 
+/// The longest id of an event.
+const MAX_DIGITS: usize = 18;
+const MAX_AFTER: i64 = 10_i64.pow(MAX_DIGITS as u32) - 1;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
@@ -61,6 +65,9 @@ pub(super) async fn events(
     if wanted.last.is_some_and(|last| last > PAGE) {
         return Err(Problem::invalid(format!("`last` must be at most {PAGE}")));
     }
+    if wanted.after.is_some_and(|after| !(0..=MAX_AFTER).contains(&after)) {
+        return Err(Problem::invalid("`after` is not the id of an event of this stream"));
+    }
     let from = match (last_event_id(&headers)?.or(wanted.after), wanted.last) {
         (Some(after), _) => From::After(after),
         (None, Some(last)) => From::Last(last),
@@ -83,14 +90,13 @@ fn answer(feed: Feed) -> Response {
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let Some(given) = headers.get("last-event-id") else { return Ok(None) };
-    let number = given.to_str().ok().map(str::trim);
-    match number {
+    match given.to_str() {
         // What EventSource sends before the first event.
-        Some("") => Ok(None),
-        number => number
-            .and_then(|number| number.parse().ok())
-            .map(Some)
-            .ok_or_else(|| Problem::bad_request("`Last-Event-ID` is not the id of an event of this stream")),
+        Ok("") => Ok(None),
+        Ok(digits) if digits.len() <= MAX_DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+            Ok(digits.parse().ok())
+        }
+        _ => Err(Problem::bad_request("`Last-Event-ID` is not the id of an event of this stream")),
     }
 }
 

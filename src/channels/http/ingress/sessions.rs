@@ -13,7 +13,7 @@ use crate::channels::http::caller::GUEST;
 use crate::channels::http::ingress::{Answered, Channel, json};
 use crate::channels::http::normalize;
 use crate::channels::http::session::{Session, Signer};
-use crate::http::{JsonBody, Problem};
+use crate::http::{JsonBody, Object, Problem};
 use crate::model::{Lang, error};
 
 /// The bounds of a token's life, in seconds.
@@ -39,7 +39,7 @@ struct Wanted {
 /// `POST /v1/sessions`: a site's backend asks for a token for one of its users.
 pub(super) async fn mint(State(channel): Channel, request: Request) -> Answered {
     let key = channel.admit_key(request.headers()).await?;
-    let JsonBody(wanted) = JsonBody::<Wanted>::from_request(request, &()).await?;
+    let JsonBody(Object(wanted)) = JsonBody::<Object<Wanted>>::from_request(request, &()).await?;
     normalize::name("user", &wanted.user)?;
     wanted.conversation.as_deref().map_or(Ok(()), |conversation| normalize::name("conversation", conversation))?;
     wanted.nickname.as_deref().map_or(Ok(()), normalize::nickname)?;
@@ -76,7 +76,7 @@ struct Guest {
 
 /// `POST /chat/session`: a guest of the playground.
 pub(super) async fn guest(State(channel): Channel, request: Request) -> Answered {
-    let JsonBody(guest) = JsonBody::<Guest>::from_request(request, &()).await?;
+    let JsonBody(Object(guest)) = JsonBody::<Object<Guest>>::from_request(request, &()).await?;
     let known = match &guest.token {
         Some(token) => channel.known_guest(token).await?,
         None => None,
