@@ -2,6 +2,7 @@
 //! said is rendered to a payload, each row posts one, [`sign`]ed anew at each attempt. A receiver that answers 410 has
 //! [`stopped`] them; one that hangs has little [`room`].
 
+pub(super) mod address;
 mod room;
 pub(super) mod sign;
 mod stopped;
@@ -14,6 +15,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
 
+use crate::channels::http::callback::address::address;
 use crate::channels::http::callback::room::Room;
 use crate::channels::http::callback::sign::Signer;
 use crate::channels::http::callback::stopped::Stopped;
@@ -79,13 +81,6 @@ struct Data<'a> {
     conversation: Option<String>,
     from: Voice,
     text: &'a str,
-}
-
-/// The address of a callback, if it is one.
-pub(super) fn address(url: &str) -> Option<Url> {
-    let url = Url::parse(url).ok()?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    (matches!(url.scheme(), "http" | "https") && url.has_host() && plain).then_some(url)
 }
 
 impl Callbacks {

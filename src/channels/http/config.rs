@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::http::callback::address::address;
+use crate::channels::http::callback::sign;
 use crate::channels::http::caller::GUEST;
-use crate::channels::http::{callback, cors};
+use crate::channels::http::cors;
 use crate::config::{HumanDuration, Mistake, RawSection};
 use crate::contract::Parsed;
 use crate::http::address::Network;
@@ -205,7 +207,7 @@ pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
 /// No reason or hint repeats a value: URLs of callbacks may hold tokens.
 fn callback_mistakes(section: &RawSection, at: &str, callback: &Callback) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    if callback::address(&callback.url).is_none() {
+    if address(&callback.url).is_none() {
         let hint = "http or https, without a user name and a password: https://shop.example/bridge".to_owned();
         mistakes.push(section.mistake(&format!("{at}.url"), "is no address to post to").hint(hint));
     }
@@ -213,7 +215,7 @@ fn callback_mistakes(section: &RawSection, at: &str, callback: &Callback) -> Vec
     for (field, secret) in [("secret", &callback.secret)].into_iter().chain(previous) {
         let reason = if secret.expose().contains(PLACEHOLDER) {
             "is still the example's, which everybody knows"
-        } else if callback::sign::key(secret).is_none() {
+        } else if sign::key(secret).is_none() {
             "is no secret of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64"
         } else {
             continue;

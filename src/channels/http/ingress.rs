@@ -4,6 +4,7 @@
 mod events;
 mod images;
 mod openapi;
+mod outbound;
 mod sessions;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use serde::Deserialize;
 
 use crate::channels::http::caller::Caller;
 use crate::channels::http::normalize::{self, Bounds, Source};
-use crate::channels::http::{HttpChannel, body, cors, outbound, page, render, store_problem};
+use crate::channels::http::{HttpChannel, body, cors, page, render, store_problem};
 use crate::contract::channel::{ChannelState, Routes};
 use crate::contract::inbox::Receipt;
 use crate::http::Problem;

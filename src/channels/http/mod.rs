@@ -3,7 +3,7 @@
 //! [`config`] the keys of the section · [`ids`] how callers, people and requests are named · [`caller`] who calls, with an API
 //! key or a [`session`] token · [`cors`] from which sites · [`ingress`] the routes · [`body`] from JSON or multipart to a request ·
 //! [`normalize`] from a request to an event · [`render`] from turns and the journal to what is answered · [`send`] what goes out
-//! by itself: [`callback`]s, where an API key has one · [`outbound`] what is said first · [`pictures`] by URL.
+//! by itself: [`callback`]s, where an API key has one · [`pictures`] by URL · [`page`] the chat page and the widget.
 
 pub mod body;
 mod callback;
@@ -13,7 +13,6 @@ mod cors;
 pub mod ids;
 pub mod ingress;
 pub mod normalize;
-mod outbound;
 mod page;
 mod pictures;
 pub mod render;
