@@ -31,6 +31,7 @@ impl HealthSource for Vitals {
         Health {
             dispatcher_age: self.shared.dispatcher_beat.age().as_secs_f64(),
             store_age: self.shared.store_beat.age().as_secs_f64(),
+            store_trouble: self.shared.store.trouble(),
             stopping: self.stop.is_cancelled(),
             channels: self.channels(),
             bots: self.bots(),

@@ -78,6 +78,10 @@ fn describe() {
     counter!("bridge_gateway_odd_frames_total", "What a gateway said and the bridge could not read, by channel.");
     counter!("bridge_reloads_total", "Reloads of the configuration, by result (changed, unchanged, refused).");
     counter!("bridge_store_commits_total", "Commits of the store.");
+    counter!(
+        "bridge_store_failures_total",
+        "Changes that the store could not take (disk full, locked, media budget used up)."
+    );
     gauge!("bridge_turns", "Turns in the store, by state.");
     gauge!("bridge_turns_oldest_seconds", Unit::Seconds, "Age of the oldest turn that is due.");
     gauge!("bridge_turns_in_flight", "Turns being worked on.");

@@ -11,6 +11,8 @@ use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use crate::contract::store::Trouble;
+
 /// How the parts are.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Health {
@@ -18,6 +20,9 @@ pub struct Health {
     pub dispatcher_age: f64,
     /// Seconds since the store last answered.
     pub store_age: f64,
+    /// Changes that the store could not take of late.
+    #[serde(skip)]
+    pub store_trouble: Option<Trouble>,
     pub stopping: bool,
     pub channels: Vec<PartHealth>,
     pub bots: Vec<PartHealth>,
@@ -69,6 +74,10 @@ const DISPATCHER_STALE: Duration = Duration::from_secs(30);
 /// A store that has not answered for this long is stuck; it is asked every 15 seconds.
 const STORE_STALE: Duration = Duration::from_secs(60);
 
+/// So many failures of the store, the last of them so short a time ago, are a reason to send no work here.
+const SERIOUS: u32 = 3;
+const SERIOUS_FOR: Duration = Duration::from_secs(30);
+
 impl Health {
     /// Why the process should be restarted.
     pub fn sick(&self) -> Vec<String> {
@@ -88,6 +97,9 @@ impl Health {
         if self.store_age > STORE_STALE.as_secs_f64() {
             reasons.push(format!("the store has not answered for {:.0} s", self.store_age));
         }
+        if let Some(trouble) = self.store_trouble.as_ref().filter(|trouble| is_serious(trouble)) {
+            reasons.push(told(trouble));
+        }
         if !self.channels.iter().any(|channel| channel.ok) {
             reasons.push("no channel is connected".to_owned());
         }
@@ -97,6 +109,7 @@ impl Health {
     /// What an operator should look at though the bridge is ready: parts that do not work, and those that work and have
     /// something to say.
     pub fn warnings(&self) -> Vec<String> {
+        let store = self.store_trouble.iter().filter(|trouble| !is_serious(trouble)).map(told);
         let parts = [("channel", &self.channels), ("bot", &self.bots)];
         let of_kind = |(kind, parts): (&str, &Vec<PartHealth>)| {
             let wrong = parts.iter().filter(|part| !part.ok || !part.detail.is_empty());
@@ -104,7 +117,7 @@ impl Health {
                 .map(|part| format!("{kind} {}: {} {}", part.name, part.state, part.detail).trim_end().to_owned())
                 .collect::<Vec<_>>()
         };
-        let mut warnings: Vec<String> = parts.into_iter().flat_map(of_kind).collect();
+        let mut warnings: Vec<String> = store.chain(parts.into_iter().flat_map(of_kind)).collect();
         if let Some(reload) = &self.reload {
             if !reload.ok {
                 warnings.push(format!("the configuration was not reloaded: {}", reload.mistakes.join("; ")));
@@ -113,6 +126,17 @@ impl Health {
         }
         warnings
     }
+}
+
+/// One change that failed may be a moment's; several within a minute are not.
+fn is_serious(trouble: &Trouble) -> bool {
+    trouble.failures >= SERIOUS && trouble.last < SERIOUS_FOR
+}
+
+fn told(trouble: &Trouble) -> String {
+    // What follows in further lines is for the log.
+    let error = trouble.error.lines().next().unwrap_or_default();
+    format!("the store could not take a change {:.0} s ago: {error}", trouble.last.as_secs_f64())
 }
 
 #[derive(Serialize)]
@@ -150,6 +174,10 @@ fn page(reasons: Vec<String>, warnings: Vec<String>, health: Option<Health>) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use crate::contract::store::Trouble;
+
     use super::{Health, PartHealth, ReloadHealth};
 
     fn part(name: &str, ok: bool) -> PartHealth {
@@ -184,6 +212,23 @@ mod tests {
                 "server.listen was changed: it needs a restart"
             ]
         );
+    }
+
+    #[test]
+    fn a_store_that_takes_nothing_is_not_ready_and_one_failure_is_a_warning() {
+        let trouble = |failures, ago| Trouble {
+            failures,
+            last: Duration::from_secs(ago),
+            error: "the store is unavailable: disk full\nhint: make room".to_owned(),
+        };
+        let health =
+            |trouble| Health { channels: vec![part("a", true)], store_trouble: Some(trouble), ..Health::default() };
+        let said = ["the store could not take a change 4 s ago: the store is unavailable: disk full"];
+        let once = health(trouble(1, 4));
+        assert_eq!((once.not_ready(), once.warnings()), (Vec::new(), said.map(str::to_owned).to_vec()));
+        let often = health(trouble(3, 4));
+        assert_eq!((often.not_ready(), often.warnings()), (said.map(str::to_owned).to_vec(), Vec::new()));
+        assert_eq!(health(trouble(9, 31)).not_ready(), [""; 0], "it is tried again");
     }
 
     #[test]

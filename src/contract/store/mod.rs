@@ -21,7 +21,7 @@ pub use outbox::{Outbox, OutboxRow, SendFinished, SendResult, Unrendered};
 pub use turns::{
     AskResult, BeginAsk, Begun, ContactChange, EqualAsks, FinishTurn, Finished, Said, TurnWatch, Turns, ask,
 };
-pub use upkeep::{Gauges, Retention, Swept, Upkeep, WorkFilter, WorkId, WorkItem};
+pub use upkeep::{Gauges, Retention, Swept, Trouble, Upkeep, WorkFilter, WorkId, WorkItem};
 
 /// The fencing token of a claimant: the token of its lease. Later leases have larger tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

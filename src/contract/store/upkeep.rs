@@ -82,11 +82,25 @@ pub struct Gauges {
     pub store_bytes: u64,
 }
 
+/// Changes that a store could not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// How many, each within a minute of the one before.
+    pub failures: u32,
+    /// How long ago the last one was.
+    pub last: Duration,
+    /// What was wrong with the last one.
+    pub error: String,
+}
+
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     async fn sweep(&self, retention: Retention) -> Result<Swept>;
 
     async fn gauges(&self) -> Result<Gauges>;
+
+    /// What this process's store could not take in the last minute, if anything.
+    fn trouble(&self) -> Option<Trouble>;
 
     /// What has not ended well, oldest first.
     async fn work(&self, filter: WorkFilter) -> Result<Vec<WorkItem>>;

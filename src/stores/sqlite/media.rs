@@ -124,14 +124,16 @@ impl Drop for Reservation {
 impl Media for SqliteStore {
     async fn put_media(&self, bytes: Bytes) -> Result<MediaId> {
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let reservation = self.media.reserve(size)?;
+        let reservation = self.media.reserve(size).inspect_err(|error| self.troubles.note(error))?;
         let (dir, writer, id) = (Arc::clone(&self.media), self.writer.clone(), MediaId::generate());
+        let troubles = Arc::clone(&self.troubles);
         // A task of its own: a caller that goes away leaves no file without its row behind.
         let task = tokio::spawn(async move {
             let into = Arc::clone(&dir);
             let written = tokio::task::spawn_blocking(move || {
                 into.write(id, &bytes)
                     .map_err(|error| StoreError::Unavailable(format!("a media file cannot be written: {error}")))
+                    .inspect_err(|error| troubles.note(error))
             });
             written.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
             let row = writer.write(move |tx| {

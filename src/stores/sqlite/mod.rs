@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod sends;
 mod sweep;
+mod trouble;
 mod turns;
 mod tx;
 mod upkeep;
@@ -43,6 +44,7 @@ use crate::model::Clock;
 use crate::stores::sqlite::media::MediaDir;
 use crate::stores::sqlite::nudges::LOOK;
 use crate::stores::sqlite::reader::Readers;
+use crate::stores::sqlite::trouble::Troubles;
 use crate::stores::sqlite::watch::Registry;
 use crate::stores::sqlite::writer::{Task, Writer};
 
@@ -69,6 +71,7 @@ pub struct SqliteStore {
     exclusive: bool,
     clock: Clock,
     writer: Writer,
+    troubles: Arc<Troubles>,
     readers: Arc<Readers>,
     registry: Arc<Registry>,
     media: Arc<MediaDir>,
@@ -99,13 +102,15 @@ impl SqliteStore {
         let commits = Arc::new(AtomicU64::new(0));
         let task =
             Task { clock: clock.clone(), exclusive, registry: Arc::clone(&registry), commits: Arc::clone(&commits) };
-        let (writer, thread) = Writer::start(conn, task, lock)?;
+        let troubles = Arc::new(Troubles::default());
+        let (writer, thread) = Writer::start(conn, task, Arc::clone(&troubles), lock)?;
         Ok(Arc::new(Self {
             readers: Arc::new(Readers::new(db.clone())),
             db,
             exclusive,
             clock,
             writer,
+            troubles,
             registry,
             media,
             commits,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use crate::contract::store::{Gauges, Result, Retention, Swept, Upkeep, WorkFilter, WorkId, WorkItem};
+use crate::contract::store::{Gauges, Result, Retention, Swept, Trouble, Upkeep, WorkFilter, WorkId, WorkItem};
 use crate::model::{ChannelId, Timestamp};
 use crate::stores::sqlite::SqliteStore;
 use crate::stores::sqlite::files::beside;
@@ -29,6 +29,10 @@ impl Upkeep for SqliteStore {
         let files = [self.db.clone(), beside(&self.db, "-wal")];
         gauges.store_bytes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
         Ok(gauges)
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.troubles.of_late()
     }
 
     async fn work(&self, filter: WorkFilter) -> Result<Vec<WorkItem>> {

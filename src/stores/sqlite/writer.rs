@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::contract::store::{Result, StoreError};
 use crate::model::Clock;
 use crate::stores::sqlite::error::{closed, is_refusal};
+use crate::stores::sqlite::trouble::Troubles;
 use crate::stores::sqlite::tx::{Effect, Tx};
 use crate::stores::sqlite::watch::Registry;
 
@@ -99,12 +100,18 @@ enum Message {
 #[derive(Clone)]
 pub(super) struct Writer {
     sender: mpsc::Sender<Message>,
+    troubles: Arc<Troubles>,
     stop: Arc<AtomicBool>,
 }
 
 impl Writer {
     /// Starts the thread. `keep` (the lock) is held until the connection is closed.
-    pub(super) fn start(conn: Connection, task: Task, keep: impl Send + 'static) -> Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start(
+        conn: Connection,
+        task: Task,
+        troubles: Arc<Troubles>,
+        keep: impl Send + 'static,
+    ) -> Result<(Self, JoinHandle<()>)> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -119,7 +126,7 @@ impl Writer {
                 }
             })
             .map_err(|error| StoreError::Unavailable(format!("the store's thread cannot be started: {error}")))?;
-        Ok((Self { sender, stop }, thread))
+        Ok((Self { sender, troubles, stop }, thread))
     }
 
     /// Commits a change. Once queued it is carried out even if the caller goes away.
@@ -140,7 +147,11 @@ impl Writer {
                 tokio::spawn(async move { sender.send(job).await });
             }
         }
-        answer.await.map_err(|_| closed())?
+        let done = answer.await.map_err(|_| closed())?;
+        if let Err(error) = &done {
+            self.troubles.note(error);
+        }
+        done
     }
 
     /// Finishes what is queued and closes the database.

@@ -1,6 +1,6 @@
 //! A full disk, rows that cannot be read, waiters that go away.
 
-use caigunn_bridge::contract::store::{Intake, Kv, StoreError, Turns, WorkFilter};
+use caigunn_bridge::contract::store::{Intake, Kv, StoreError, Turns, Upkeep, WorkFilter};
 use caigunn_bridge::model::TurnId;
 use caigunn_bridge::model::turn::TurnState;
 use rusqlite::Connection;
@@ -23,6 +23,11 @@ async fn a_full_disk_fails_what_it_must_and_passes() {
         assert!(n < 1_000, "the database is never full");
     };
     assert!(matches!(&full, StoreError::Unavailable(text) if text.contains("full")), "{full:?}");
+    // Health hears of it.
+    let trouble = store.trouble().unwrap();
+    assert!(trouble.failures == 1 && trouble.error.contains("full"), "{trouble:?}");
+    assert!(store.put("filler", &n.to_string(), &"x".repeat(2_000)).await.is_err());
+    assert_eq!(store.trouble().unwrap().failures, 2);
     // Nothing was changed, reading goes on, and so does writing once there is room.
     assert_eq!(store.get("filler", &n.to_string()).await.unwrap(), None);
     assert_eq!(store.runnable(0, 10).await.unwrap().len(), 1);
