@@ -13,6 +13,7 @@ mod image_urls;
 mod limits;
 mod outbound;
 mod receiver;
+mod scopes;
 mod section;
 mod sessions;
 mod waiting;
