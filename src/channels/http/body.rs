@@ -1,5 +1,6 @@
 //! From a body, JSON or multipart, to a request.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::extract::multipart::Field;
@@ -8,7 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::channels::http::normalize::{Picture, Request, Source};
@@ -22,7 +25,7 @@ struct Json {
     user: String,
     #[serde(default)]
     text: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "images")]
     images: Vec<JsonImage>,
     #[serde(default)]
     nickname: Option<String>,
@@ -33,21 +36,72 @@ struct Json {
 }
 
 /// An image in JSON: base64, bare, as a `data:` URL, or in an object with a name; or an object that says where it is.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "base64 text, or an object {\"data\": base64, \"name\": text} or {\"url\": …, \"name\": text}"
-)]
-enum JsonImage {
-    Bare(String),
-    Named {
-        #[serde(default)]
-        data: Option<String>,
-        #[serde(default)]
-        url: Option<String>,
-        #[serde(default)]
-        name: Option<String>,
-    },
+#[derive(Default, Deserialize)]
+struct JsonImage {
+    #[serde(default)]
+    data: Option<String>,
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// More than any configuration allows.
+const TOO_MANY: usize = 101;
+
+/// Read one by one, and no further than it can be right: a body of millions of empty images, or of something else in their
+/// place, would take many times its own size of memory.
+fn images<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<JsonImage>, D::Error> {
+    struct One(JsonImage);
+    struct OneOf;
+    struct AllOf;
+
+    impl<'de> Deserialize<'de> for One {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_any(OneOf)
+        }
+    }
+
+    impl<'de> Visitor<'de> for OneOf {
+        type Value = One;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("base64 text, or an object {\"data\": base64, \"name\": text} or {\"url\": …, \"name\": text}")
+        }
+
+        fn visit_str<E: de::Error>(self, data: &str) -> Result<One, E> {
+            self.visit_string(data.to_owned())
+        }
+
+        fn visit_string<E: de::Error>(self, data: String) -> Result<One, E> {
+            Ok(One(JsonImage { data: Some(data), ..JsonImage::default() }))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<One, A::Error> {
+            JsonImage::deserialize(MapAccessDeserializer::new(map)).map(One)
+        }
+    }
+
+    impl<'de> Visitor<'de> for AllOf {
+        type Value = Vec<JsonImage>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of images")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Vec<JsonImage>, A::Error> {
+            let mut images = Vec::new();
+            while let Some(One(image)) = all.next_element()? {
+                images.push(image);
+                if images.len() == TOO_MANY {
+                    return Err(de::Error::invalid_length(TOO_MANY, &"far fewer images"));
+                }
+            }
+            Ok(images)
+        }
+    }
+
+    from.deserialize_seq(AllOf)
 }
 
 /// Bounds the memory of all bodies together: many large ones at once wait for each other.
@@ -107,10 +161,7 @@ pub(super) async fn read(request: axum::extract::Request, max_images: usize) -> 
 fn from_json(json: Json) -> Result<Request, Problem> {
     let mut images = Vec::with_capacity(json.images.len());
     for (n, image) in json.images.into_iter().enumerate() {
-        let (data, url, name) = match image {
-            JsonImage::Bare(data) => (Some(data), None, None),
-            JsonImage::Named { data, url, name } => (data, url, name),
-        };
+        let JsonImage { data, url, name } = image;
         let source = match (data, url) {
             (Some(data), None) => {
                 Source::Bytes(decode(&data).ok_or_else(|| Problem::invalid(format!("`images[{n}]` is not base64")))?)
@@ -187,7 +238,41 @@ async fn once(name: &str, slot: &mut Option<String>, field: Field<'_>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use std::io::Read;
+
+    use super::{Json, decode};
+
+    /// A body without an end: whoever waits for it reads for ever.
+    struct Endless<'a>(&'a [u8], &'a [u8], usize);
+
+    impl Read for Endless<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            if self.0.is_empty() {
+                self.0 = self.1;
+            }
+            assert!(self.2 < 1 << 20, "it is read on and on");
+            let read = self.0.read(into)?;
+            self.2 += read;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn a_list_of_images_that_cannot_be_right_is_read_no_further() {
+        for (first, rest) in [
+            (r#"{"images":[""#, r#"",""#),
+            (r#"{"images":[{}"#, ",{}"),
+            (r#"{"images":[[0"#, ",0"),
+            (r#"{"images":[[["#, "["),
+            (r#"{"images":["","#, "0,"),
+            (r#"{"images":[{"data":["#, "0,"),
+            (r#"{"images":[0"#, ",0"),
+            (r#"{"images":{"a":["#, "0,"),
+        ] {
+            let body = Endless(first.as_bytes(), rest.as_bytes(), 0);
+            assert!(serde_json::from_reader::<_, Json>(body).is_err(), "{first}{rest}");
+        }
+    }
 
     #[test]
     fn base64_in_every_common_form() {

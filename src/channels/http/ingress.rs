@@ -51,10 +51,10 @@ pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
         .route("/v1/conversations/{user}/history", get(history))
         .route("/v1/conversations/{user}/events", get(events::events))
         .route("/v1/outbound", post(outbound::post))
-        .route("/v1/sessions", post(sessions::mint))
+        .route("/v1/sessions", post(sessions::mint).layer(sessions::MAX_BODY))
         .route("/v1/session", get(sessions::whose));
     if channel.config.playground {
-        router = router.route("/chat/session", post(sessions::guest));
+        router = router.route("/chat/session", post(sessions::guest).layer(sessions::MAX_BODY));
     }
     let router = cors::layer(router, &channel.config.origins).merge(page::routes(&channel.config)).with_state(channel);
     Routes { prefix, router }

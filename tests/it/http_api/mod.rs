@@ -1,6 +1,7 @@
 //! `docs/http-api.md`, point by point, against a running bridge.
 
 mod access;
+mod bodies;
 mod callbacks;
 mod clients;
 mod conversations;
