@@ -17,6 +17,7 @@ mod receiver;
 mod scopes;
 mod section;
 mod sessions;
+mod slow_readers;
 mod waiting;
 
 use reqwest::RequestBuilder;
