@@ -12,7 +12,7 @@ use http::{HeaderMap, header};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use crate::channels::http::normalize::{Picture, Request, Source};
 use crate::http::{JsonBody, Problem};
@@ -105,10 +105,23 @@ fn images<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<JsonImage>, D::Error
 }
 
 /// Bounds the memory of all bodies together: many large ones at once wait for each other.
-pub(super) struct Bodies(Semaphore);
+pub(super) struct Bodies {
+    all: Semaphore,
+    /// Browsers' share: a stranger with a few large bodies that trickle in must not keep a site's backend out.
+    of_browsers: Semaphore,
+}
+
+/// Room for one body, given back when dropped.
+pub(super) struct Room<'a> {
+    _own: SemaphorePermit<'a>,
+    _share: Option<SemaphorePermit<'a>>,
+}
 
 /// Room for bodies, in KiB. A picture in JSON is held twice for a moment, as text and as bytes.
 const ROOM: u32 = 128 * 1024;
+
+/// What of it browsers may take together.
+const BROWSERS: u32 = ROOM / 2;
 
 /// Bodies up to this size, in KiB, are not counted: the number of connections bounds them.
 const SMALL: u32 = 64;
@@ -118,7 +131,7 @@ const WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self(Semaphore::new(ROOM as usize))
+        Self { all: Semaphore::new(ROOM as usize), of_browsers: Semaphore::new(BROWSERS as usize) }
     }
 }
 
@@ -127,14 +140,20 @@ impl Bodies {
     ///
     /// # Errors
     /// 503 when there is no room for a while.
-    pub(super) async fn room_for(&self, headers: &HeaderMap) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+    pub(super) async fn room_for(&self, headers: &HeaderMap, of_browser: bool) -> Result<Option<Room<'_>>, Problem> {
+        let most = if of_browser { BROWSERS } else { ROOM };
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let kib = length.map_or(ROOM / 4, |bytes| u32::try_from(bytes / 512).unwrap_or(ROOM).min(ROOM));
+        let kib = length.map_or(ROOM / 4, |bytes| u32::try_from(bytes / 512).unwrap_or(ROOM).min(most));
         if kib <= SMALL {
             return Ok(None);
         }
-        match tokio::time::timeout(WAIT_FOR_ROOM, self.0.acquire_many(kib)).await {
-            Ok(Ok(permit)) => Ok(Some(permit)),
+        let room = async {
+            // The share first: who waits for that holds nothing of the rest.
+            let share = if of_browser { Some(self.of_browsers.acquire_many(kib).await?) } else { None };
+            Ok::<_, AcquireError>(Room { _own: self.all.acquire_many(kib).await?, _share: share })
+        };
+        match tokio::time::timeout(WAIT_FOR_ROOM, room).await {
+            Ok(Ok(room)) => Ok(Some(room)),
             Ok(Err(_)) | Err(_) => Err(Problem::unavailable(WAIT_FOR_ROOM).detail("Too many large requests at once.")),
         }
     }
@@ -239,8 +258,25 @@ async fn once(name: &str, slot: &mut Option<String>, field: Field<'_>) -> Result
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::time::Duration;
 
-    use super::{Json, decode};
+    use http::{HeaderMap, header};
+
+    use super::{Bodies, Json, decode};
+
+    #[tokio::test]
+    async fn browsers_leave_room_for_backends() {
+        let of = |bytes: u64| HeaderMap::from_iter([(header::CONTENT_LENGTH, bytes.into())]);
+        let (bodies, large) = (Bodies::default(), of(25_000_000));
+        let held = bodies.room_for(&large, true).await.unwrap();
+        let soon = Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, bodies.room_for(&large, true)).await.is_err(), "it waits");
+        assert!(bodies.room_for(&large, false).await.is_ok());
+        assert!(bodies.room_for(&of(900), true).await.is_ok());
+        drop(held);
+        // What is too large is refused for that, not for want of room.
+        assert!(bodies.room_for(&of(u64::MAX), true).await.is_ok());
+    }
 
     /// A body without an end: whoever waits for it reads for ever.
     struct Endless<'a>(&'a [u8], &'a [u8], usize);

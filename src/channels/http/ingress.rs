@@ -65,7 +65,7 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     let prefer = Preference::of(request.headers(), &channel)?;
     let idempotency_key = idempotency_key(request.headers())?;
     let max_images = channel.config.max_images as usize;
-    let room = channel.bodies.room_for(request.headers()).await?;
+    let room = channel.bodies.room_for(request.headers(), caller.session.is_some()).await?;
     let mut message = body::read(request, max_images).await?;
     caller.fill(&mut message)?;
     message.check(&Bounds { max_text: channel.config.max_text as usize, max_images })?;

@@ -54,7 +54,7 @@ pub(super) async fn post(State(channel): State<Arc<HttpChannel>>, request: Reque
         let hint = "The operator can set `outbound` of this key in the bridge's configuration.";
         return Err(Problem::new(error::NOT_ALLOWED).detail("This API key may not speak first.").hint(hint));
     }
-    let room = channel.bodies.room_for(request.headers()).await?;
+    let room = channel.bodies.room_for(request.headers(), false).await?;
     let JsonBody(outbound) = JsonBody::<Outbound>::from_request(request, &()).await?;
     drop(room);
     outbound.check(channel.config.max_text as usize)?;

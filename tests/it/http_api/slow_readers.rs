@@ -10,7 +10,7 @@ use crate::support::process::Place;
 use crate::support::sse::Stream;
 
 const MESSAGES: usize = 160;
-const LENGTH: usize = 120_000;
+const LENGTH: usize = 60_000;
 
 #[tokio::test]
 async fn who_does_not_read_holds_up_nobody_and_no_memory() {
