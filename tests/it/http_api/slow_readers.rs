@@ -37,7 +37,7 @@ async fn who_does_not_read_holds_up_nobody_and_no_memory() {
         mute.push(stream);
     }
     // The eighth is told all that there is, and what is said meanwhile.
-    let request = reqwest::Client::new().get(format!("http://{addr}{path}?after=0")).bearer_auth(KEY);
+    let request = place.client.get(format!("http://{addr}{path}?after=0")).bearer_auth(KEY);
     let mut stream = Stream::open(request).await;
     let mut heard = 0;
     while stream.next().await.unwrap().name == "message" {

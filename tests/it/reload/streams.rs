@@ -9,7 +9,7 @@ use crate::support::sse::Stream;
 use crate::support::{Bridge, KEY, Setup, problem};
 
 fn events(bridge: &Bridge, token: &str, user: &str) -> RequestBuilder {
-    reqwest::Client::new().get(bridge.url(&format!("/v1/conversations/{user}/events?after=0"))).bearer_auth(token)
+    bridge.client.get(bridge.url(&format!("/v1/conversations/{user}/events?after=0"))).bearer_auth(token)
 }
 
 /// What is heard until the stream ends.
@@ -87,7 +87,7 @@ async fn streams_end_with_the_key_the_playground_and_the_channel_that_let_them_i
 
     let mut open = Stream::open(events(&bridge, &alice, "alice")).await;
     let mut of_guest = Stream::open(events(&bridge, &guest, &guest_user)).await;
-    let request = reqwest::Client::new().get(bridge.url("/shop/v1/conversations/alice/events")).bearer_auth(&shopper);
+    let request = bridge.client.get(bridge.url("/shop/v1/conversations/alice/events")).bearer_auth(&shopper);
     let mut of_shop = Stream::open(request).await;
     for stream in [&mut open, &mut of_guest, &mut of_shop] {
         stream.expect("state").await;
