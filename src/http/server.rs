@@ -43,6 +43,9 @@ pub struct ServerLimits {
     pub max_connections: usize,
     /// From a request's head to the end of its body; then the read fails with [`BodyTimedOut`](super::body::BodyTimedOut).
     pub body_timeout: Duration,
+    /// How long a client may take nothing of what is written to it; then the connection is cut. Nothing else would end one that
+    /// does not read: it keeps its place and whatever its answer holds.
+    pub write_timeout: Duration,
     /// How long a connection may stay open between two requests. A head that is being read is part of it, so it is
     /// never shorter than `header_timeout`.
     pub idle_timeout: Duration,
@@ -58,6 +61,7 @@ impl Default for ServerLimits {
             max_buffer_bytes: 64 * 1024,
             max_connections: 10_240,
             body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
             grace: Duration::from_secs(10),
         }
@@ -181,7 +185,8 @@ impl Shared {
         // Answers are written whole; waiting for a fuller packet only adds latency.
         let _ = stream.set_nodelay(true);
         let phase = Phase::new();
-        let socket = Socket::new(stream, Arc::clone(&phase), self.limits.header_timeout);
+        let limits = &self.limits;
+        let socket = Socket::new(stream, Arc::clone(&phase), limits.header_timeout, limits.write_timeout);
         let service = service_fn(|request| self.answer(request, peer, Arc::clone(&phase)));
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(socket), service));
         let mut stopping = false;

@@ -129,7 +129,8 @@ impl fmt::Display for ContactKey {
 pub(crate) fn parts(scope: Scope, sender: &Sender) -> impl Iterator<Item = (char, &str)> {
     let chat = !matches!(scope, Scope::User);
     let thread = matches!(scope, Scope::Thread);
-    let user = matches!(scope, Scope::User | Scope::UserInChat);
+    // Who is in no chat shares one with nobody: left to the tenant alone, all of them would be one contact and read each other.
+    let user = matches!(scope, Scope::User | Scope::UserInChat) || sender.chat.is_none();
     [
         ('t', sender.tenant.as_deref()),
         ('c', sender.chat.as_deref().filter(|_| chat)),
@@ -207,6 +208,15 @@ mod tests {
         assert_eq!(key(Scope::Chat), "c:-100");
         assert_eq!(key(Scope::Thread), "c:-100|h:7");
         assert_eq!(key(Scope::UserInChat), "c:-100|u:42");
+    }
+
+    #[test]
+    fn people_outside_any_chat_share_nothing() {
+        for scope in [Scope::User, Scope::Chat, Scope::Thread, Scope::UserInChat] {
+            let key = |user| ContactKey::new(scope, &sender(Some("t"), None, Some(user)));
+            assert_eq!(key("1").to_string(), "t:t|u:1");
+            assert_ne!(key("1"), key("2"));
+        }
     }
 
     #[test]

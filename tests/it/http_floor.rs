@@ -1,14 +1,17 @@
 //! What every HTTP surface shares, over real sockets.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use caigunn_bridge::http::problem::with_fallbacks;
 use caigunn_bridge::http::{BearerKeys, Connection, JsonBody, Problem, ServerLimits, serve};
 use caigunn_bridge::model::Secret;
+use futures_util::stream;
 use http::HeaderMap;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,6 +46,7 @@ fn app() -> Router {
                 get(async move |headers: HeaderMap| keys.authenticate(&headers).map(|name| name.to_string())),
             )
             .route("/name", post(async |JsonBody(named): JsonBody<Named>| named.name))
+            .route("/endless", get(async || Body::from_stream(stream::repeat(Ok::<_, Infallible>(vec![b'x'; 65_536])))))
             .route("/busy", get(async || Problem::unavailable(Duration::from_secs(3))))
             .layer(DefaultBodyLimit::max(64)),
     )
@@ -77,6 +81,7 @@ fn quick() -> ServerLimits {
         header_timeout: Duration::from_millis(200),
         idle_timeout: Duration::from_millis(700),
         body_timeout: Duration::from_millis(200),
+        write_timeout: Duration::from_millis(400),
         grace: Duration::from_millis(300),
         ..ServerLimits::default()
     }
@@ -108,6 +113,24 @@ async fn until_closed(stream: &mut TcpStream) -> Duration {
 fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_cut_and_a_slow_one_is_not() {
+    let server = Running::start(quick()).await;
+    let ask = b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut mute = server.connect().await;
+    mute.write_all(ask).await.unwrap();
+    let mut slow = server.connect().await;
+    slow.write_all(ask).await.unwrap();
+    // More than the kernel keeps for it, and for longer than the bound.
+    let mut buffer = vec![0; 1 << 20];
+    for _ in 0..20 {
+        slow.read_exact(&mut buffer).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // What was sent before can still be read, then comes the end.
+    until_closed(&mut mute).await;
 }
 
 #[tokio::test]

@@ -46,6 +46,10 @@ pub(super) fn check(origin: &str) -> Result<(), String> {
         return Err("is no origin: it must begin with https:// or http://".to_owned());
     }
     let plain = url.origin().ascii_serialization();
+    // A host may hold marks that mean something in a policy or in HTML, or a `*`, which no browser ever sends.
+    if !plain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '[' | ']')) {
+        return Err("is no origin: its host is none that a site can have".to_owned());
+    }
     if plain == origin { Ok(()) } else { Err(format!("is not written as browsers do: {plain}")) }
 }
 
@@ -68,6 +72,12 @@ mod tests {
             "null",
             "ftp://shop.example",
             "https://shop.example/chat",
+            "https://*.shop.example",
+            "https://a;script-src",
+            "https://a,b",
+            "https://a\"b",
+            "https://a'b",
+            "https://a&b",
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }

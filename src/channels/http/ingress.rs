@@ -54,11 +54,11 @@ pub(super) fn routes(channel: Arc<HttpChannel>) -> Routes {
         .route("/v1/conversations/{user}/history", get(history))
         .route("/v1/conversations/{user}/events", get(events::events))
         .route("/v1/outbound", post(outbound::post))
-        .route("/v1/sessions", post(sessions::mint))
+        .route("/v1/sessions", post(sessions::mint).layer(sessions::MAX_BODY))
         .route("/v1/session", get(sessions::whose))
         .route("/v1/openapi.json", openapi::route(&channel.config));
     if channel.config.playground {
-        router = router.route("/chat/session", post(sessions::guest));
+        router = router.route("/chat/session", post(sessions::guest).layer(sessions::MAX_BODY));
     }
     let router = cors::layer(router, &channel.config.origins).merge(page::routes(&channel.config)).with_state(channel);
     Routes { prefix, router }
@@ -69,7 +69,7 @@ async fn post_message(State(channel): Channel, request: Request) -> Answered {
     let prefer = Preference::of(request.headers(), &channel)?;
     let idempotency_key = idempotency_key(request.headers())?;
     let max_images = channel.config.max_images as usize;
-    let room = channel.bodies.room_for(request.headers()).await?;
+    let room = channel.bodies.room_for(request.headers(), caller.session.is_some()).await?;
     let mut message = body::read(request, max_images).await?;
     caller.fill(&mut message)?;
     message.check(&Bounds { max_text: channel.config.max_text as usize, max_images })?;

@@ -1,6 +1,7 @@
 //! `docs/http-api.md`, point by point, against a running bridge.
 
 mod access;
+mod bodies;
 mod callbacks;
 mod clients;
 mod conversations;
@@ -14,8 +15,10 @@ mod limits;
 mod openapi;
 mod outbound;
 mod receiver;
+mod scopes;
 mod section;
 mod sessions;
+mod slow_readers;
 mod waiting;
 
 use reqwest::RequestBuilder;

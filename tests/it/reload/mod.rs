@@ -4,6 +4,7 @@ mod flow;
 mod keys;
 mod process;
 mod refusals;
+mod streams;
 
 use caigunn_bridge::model::Secret;
 use caigunn_bridge::sandbox::{SandboxBot, SandboxOptions};

@@ -32,12 +32,16 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Streams of one conversation at once.
 const MAX_STREAMS: u32 = 8;
 
-/// The most that `last` can ask for, and what is read of the journal at once.
+/// The most that `last` can ask for.
 const PAGE: usize = 200;
 
 /// The longest id of an event.
 const MAX_DIGITS: usize = 18;
 const MAX_AFTER: i64 = 10_i64.pow(MAX_DIGITS as u32) - 1;
+
+/// So many entries are read of the journal at once. The next ones are read when these have gone out: a client that reads slowly,
+/// or not at all, holds no more of a long conversation than this.
+const CHUNK: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,7 +155,12 @@ struct Feed {
     arrivals: broadcast::Receiver<ContactKey>,
     /// The number of the last entry that was passed on.
     after: i64,
-    from: From,
+    /// Until the first look at the journal.
+    from: Option<From>,
+    /// The journal has more than the last look has read.
+    more: bool,
+    /// A message that has ended, told when its replies are.
+    ending: Option<Arc<TurnView>>,
     html: bool,
     expires: Option<Instant>,
     heartbeat: tokio::time::Interval,
@@ -189,7 +198,9 @@ impl Feed {
             contact,
             known: None,
             after: 0,
-            from,
+            from: Some(from),
+            more: false,
+            ending: None,
             html,
             expires: left.map(|left| Instant::now() + left),
             heartbeat,
@@ -244,10 +255,11 @@ impl Feed {
                 self.queue.push_back(Event::default().event("expired").data("{}"));
                 self.over = true;
             }
+            () = std::future::ready(()), if self.more => self.look().await?,
             Some(view) = self.ends.next(), if !self.ends.is_empty() => {
                 // Its replies were committed with its end.
+                self.ending = Some(view);
                 self.look().await?;
-                self.ended(&view);
             }
             () = news(&mut self.known, &mut self.arrivals, &self.contact) => self.look().await?,
             _ = self.heartbeat.tick() => {
@@ -258,46 +270,45 @@ impl Feed {
         Ok(())
     }
 
-    /// Queues what the journal has beyond the last number.
+    /// Queues what the journal has beyond the last number, or the first of it.
     async fn look(&mut self) -> Result<(), StoreError> {
         let Some(id) = self.contact_id().await? else {
             if !self.caught_up {
                 // Nobody has ever written here. From now on everything is news.
                 self.caught_up = true;
-                self.from = From::After(0);
+                self.from = None;
                 self.tell_state();
             }
             return Ok(());
         };
         let store = Arc::clone(&self.channel.context.store);
-        if let From::Last(last) = self.from {
+        let from = self.from.take();
+        if let Some(From::Last(last)) = from {
             let entries = store.last_entries(id, None, last.max(1)).await?;
             self.after = entries.last().map_or(0, |entry| entry.n);
             let skipped = if last == 0 { entries.len() } else { 0 };
             for entry in entries.into_iter().skip(skipped) {
                 self.queue.extend(render::entry(&entry, self.html));
             }
-            self.from = From::After(self.after);
-        } else if let From::After(after) = self.from
-            && !self.caught_up
-        {
+        } else if let Some(From::After(after)) = from {
             // A number beyond the end is none of ours (the store was put back from a backup): nothing may be held back for it.
             let end = store.last_entries(id, None, 1).await?.last().map_or(0, |entry| entry.n);
             self.after = after.min(end);
         }
-        loop {
-            let entries = store.entries(id, self.after, PAGE).await?;
-            let more = entries.len() == PAGE;
-            for entry in entries {
-                self.after = entry.n;
-                self.queue.extend(render::entry(&entry, self.html));
-                if let (true, Some(turn), Utterance::In(_)) = (self.caught_up, entry.turn, &entry.said) {
-                    self.follow(turn);
-                }
+        let entries = store.entries(id, self.after, CHUNK).await?;
+        self.more = entries.len() == CHUNK;
+        for entry in entries {
+            self.after = entry.n;
+            self.queue.extend(render::entry(&entry, self.html));
+            if let (true, Some(turn), Utterance::In(_)) = (self.caught_up, entry.turn, &entry.said) {
+                self.follow(turn);
             }
-            if !more {
-                break;
-            }
+        }
+        if self.more {
+            return Ok(());
+        }
+        if let Some(view) = self.ending.take() {
+            self.ended(&view);
         }
         if !self.caught_up {
             self.caught_up = true;

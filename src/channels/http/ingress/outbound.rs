@@ -55,7 +55,9 @@ pub(super) async fn post(State(channel): State<Arc<HttpChannel>>, request: Reque
         let hint = "The operator can set `outbound` of this key in the bridge's configuration.";
         return Err(Problem::new(error::NOT_ALLOWED).detail("This API key may not speak first.").hint(hint));
     }
+    let room = channel.bodies.room_for(request.headers(), false).await?;
     let JsonBody(Object(outbound)) = JsonBody::<Object<Outbound>>::from_request(request, &()).await?;
+    drop(room);
     outbound.check(channel.config.max_text as usize)?;
     let dedupe_key = ids::announcement_key(channel.context.id.as_str(), &key, outbound.dedupe_key.as_deref());
     let lane = if outbound.bulk { Lane::Bulk } else { Lane::Reply };

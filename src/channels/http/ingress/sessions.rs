@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -18,6 +18,9 @@ use crate::model::{Lang, error};
 
 /// The bounds of a token's life, in seconds.
 const TTL: std::ops::RangeInclusive<u64> = 60..=86_400;
+
+/// Names and a token take little, and whoever reaches the listener may send them: nobody is to fill the memory with them.
+pub(super) const MAX_BODY: DefaultBodyLimit = DefaultBodyLimit::max(16 * 1024);
 
 /// New guests a minute, all together: each is a conversation.
 pub(in crate::channels::http) const GUESTS: u32 = 600;

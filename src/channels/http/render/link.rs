@@ -31,10 +31,11 @@ pub(super) fn find(text: &str) -> Option<Range<usize>> {
         let scheme = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme));
         let Some(scheme) = scheme.filter(|_| !glued) else { continue };
         let inside =
-            |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '`' | '\\' | '^' | '{' | '|' | '}');
-        let end = url.find(|c| !inside(c)).unwrap_or(url.len());
+            |c: u8| c.is_ascii_graphic() && !matches!(c, b'<' | b'>' | b'"' | b'`' | b'\\' | b'^' | b'{' | b'|' | b'}');
+        // No further than a URL may reach: a long answer of nothing but beginnings would be read to its end from each of them.
+        let Some(end) = (0..=MAX_URL).find(|at| url.as_bytes().get(*at).is_none_or(|c| !inside(*c))) else { continue };
         let length = trimmed(&url[..end]).len();
-        if length > scheme.len() && length <= MAX_URL {
+        if length > scheme.len() {
             return Some(start..start + length);
         }
     }
@@ -42,12 +43,21 @@ pub(super) fn find(text: &str) -> Option<Range<usize>> {
 
 /// Without the sentence's own punctuation; a bracket that was opened within the URL belongs to it.
 fn trimmed(mut url: &str) -> &str {
+    let count = |sign: char| url.matches(sign).count();
+    // How many more are closed than opened. What opens one ends the trimming.
+    let mut round = count(')').saturating_sub(count('('));
+    let mut square = count(']').saturating_sub(count('['));
     while let Some(last) = url.chars().next_back() {
-        let closes = |open, close| url.matches(close).count() > url.matches::<char>(open).count();
         let outside = match last {
             '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' => true,
-            ')' => closes('(', ')'),
-            ']' => closes('[', ']'),
+            ')' if round > 0 => {
+                round -= 1;
+                true
+            }
+            ']' if square > 0 => {
+                square -= 1;
+                true
+            }
             _ => false,
         };
         if !outside {
@@ -89,12 +99,24 @@ mod tests {
     }
 
     #[test]
+    fn no_text_takes_long() {
+        let began = std::time::Instant::now();
+        let cut = |text: &str| find(text).is_some();
+        assert!(!cut(&format!("https://a{}", ")".repeat(500_000))));
+        assert!(cut(&"https://".repeat(20_000)), "its end is short enough");
+        assert!(!cut(&format!("https://{}", "a".repeat(500_000))));
+        assert!(cut(&format!("https://a{}", ")".repeat(super::MAX_URL - 9))));
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+
+    #[test]
     fn bare_urls_end_where_the_sentence_goes_on() {
         for (text, expected) in [
             ("see https://a.b/c.", Some("https://a.b/c")),
             ("（https://a.b/c）", Some("https://a.b/c")),
             ("在https://a.b/c，然後", Some("https://a.b/c")),
             ("(http://a.b/c_(d))", Some("http://a.b/c_(d)")),
+            ("http://a.b/(c]))].)", Some("http://a.b/(c])")),
             ("xhttps://a.b", None),
             ("https://", None),
             ("http and https://a.b", Some("https://a.b")),
