@@ -95,9 +95,8 @@ impl App {
             match listening.entry((&channel.kind, own.account)) {
                 Entry::Vacant(free) => drop(free.insert(id)),
                 Entry::Occupied(other) => {
-                    let reason = format!("belongs to the bot of `channels.{}`", other.get());
-                    let hint = "its messages reach one channel only: remove this one, or give it a bot of its own";
-                    wrong.push((id.clone(), vec![channel.own.mistake(own.key, reason).hint(hint.to_owned())]));
+                    let reason = format!("{} `channels.{}`", own.taken, other.get());
+                    wrong.push((id.clone(), vec![channel.own.mistake(own.key, reason).hint(own.hint.to_owned())]));
                 }
             }
         }

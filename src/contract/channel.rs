@@ -375,6 +375,17 @@ pub struct ListensAs {
     pub key: &'static str,
     /// The account's name on the platform. Compared within the kind, and never shown.
     pub account: String,
+    /// What is wrong with a second one, before the first one's name, and what to do.
+    pub taken: &'static str,
+    pub hint: &'static str,
+}
+
+impl ListensAs {
+    /// A bot, whose messages the platform gives to one listener.
+    pub fn bot(key: &'static str, account: String) -> Self {
+        let hint = "its messages reach one channel only: remove this one, or give it a bot of its own";
+        Self { key, account, taken: "belongs to the bot of", hint }
+    }
 }
 
 /// A kind's own section, parsed; only the kind knows its type.

@@ -91,7 +91,7 @@ async fn channels_that_cannot_run_are_named_and_stop_no_other() {
     let ready = bridge.ready().await;
     assert_eq!(ready["status"], "ok");
     for (channel, why) in
-        [("broken", "keys.shop.key"), ("odd", "channels.odd.kind"), ("zwei", "/two"), ("mute", "mute")]
+        [("broken", "keys.shop.key"), ("odd", "channels.odd.kind"), ("zwei", "channels.zwei.path"), ("mute", "mute")]
     {
         let state = state(&bridge, channel).await;
         assert_eq!((&state["state"], &state["ok"]), (&json!("bad_config"), &json!(false)), "{state}");

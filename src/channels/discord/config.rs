@@ -242,7 +242,7 @@ fn rates() -> Vec<SendRate> {
 /// Two connections of one bot would both answer everything. The token may differ: an old one and its successor are one bot's.
 pub(super) fn listens_as(parsed: &Parsed) -> Option<ListensAs> {
     let config = parsed.downcast_ref::<DiscordConfig>()?;
-    Some(ListensAs { key: "token", account: ids::account(config.token.expose())?.to_string() })
+    Some(ListensAs::bot("token", ids::account(config.token.expose())?.to_string()))
 }
 
 pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {

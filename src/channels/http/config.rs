@@ -11,6 +11,7 @@ use crate::channels::http::caller::GUEST;
 use crate::channels::http::cors;
 use crate::config::{HumanDuration, Mistake, RawSection};
 use crate::contract::Parsed;
+use crate::contract::channel::ListensAs;
 use crate::http::address::Network;
 use crate::model::Secret;
 
@@ -143,6 +144,13 @@ const MIN_KEY: usize = 16;
 
 /// How the key in the example configuration begins.
 const PLACEHOLDER: &str = "REPLACE-ME";
+
+/// A path is one channel's: two under one would hide each other.
+pub(super) fn listens_as(parsed: &Parsed) -> Option<ListensAs> {
+    let config: &HttpConfig = parsed.downcast_ref()?;
+    let hint = "give this one a `path` of its own, such as \"/shop\"";
+    Some(ListensAs { key: "path", account: config.path.clone(), taken: "is that of", hint })
+}
 
 pub(super) fn parse(section: &RawSection) -> Result<Parsed, Vec<Mistake>> {
     let config: HttpConfig = section.parse()?;

@@ -48,7 +48,7 @@ pub fn registration() -> Registration {
         default_scope: Scope::UserInChat,
         default_uid_template: "{channel}-{tenant}-{user}",
         parse: config::parse,
-        listens_as: |_| None,
+        listens_as: config::listens_as,
         capabilities: send::capabilities,
         build,
     }

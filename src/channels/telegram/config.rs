@@ -257,7 +257,7 @@ fn rates() -> Vec<SendRate> {
 /// Telegram gives a bot's updates to one poller or one webhook. The token may differ: an old one and its successor are one bot's.
 pub(super) fn listens_as(parsed: &Parsed) -> Option<ListensAs> {
     let config = parsed.downcast_ref::<TelegramConfig>()?;
-    Some(ListensAs { key: "token", account: config.bot_id().to_string() })
+    Some(ListensAs::bot("token", config.bot_id().to_string()))
 }
 
 pub(super) fn capabilities(parsed: &Parsed) -> Capabilities {

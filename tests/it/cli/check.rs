@@ -126,6 +126,21 @@ async fn mistakes() {
 }
 
 #[tokio::test]
+async fn two_channels_under_one_path_are_a_mistake() {
+    let place = place().await;
+    let place = place
+        .set("CHANNELS__XTRA__KIND", "http")
+        .set("CHANNELS__XTRA__BOT", "main")
+        .set("CHANNELS__XTRA__KEYS__A__KEY", "another-key-0123456789");
+    let said = check(&place, &[]).await;
+    for part in
+        ["channels.xtra.path", "is that of `channels.web`", "hint: give this one a `path` of its own", "exit code 2"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_channel_left_undone_is_named() {
     let place = place().await;
     place.sandbox.push_fault(Scripted::from(Fault::Hang).times(0));

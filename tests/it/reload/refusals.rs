@@ -60,7 +60,7 @@ async fn what_cannot_be_built_is_refused_before_anything_is_touched() {
         ("CHANNELS__SHOP__KEYS__X__KEY", "key-of-another-shop-0123456789"),
     ];
     for (changes, what) in [
-        (second.as_slice(), "channels.web another channel is mounted at /"),
+        (second.as_slice(), "channels.web.path is that of `channels.shop`"),
         (&[("CHANNELS__WEB__KEYS__DESK__KEY", "short")], "is shorter than 16 characters"),
         (&[("ACCOUNTS__MAIN__ACCESS_TOKEN", "not\u{7f}printable")], "accounts.main.access_token"),
         (&[("BOTS__MAIN__API_KEY", "not\u{7f}printable")], "bots.main.api_key"),
