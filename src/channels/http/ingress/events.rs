@@ -35,6 +35,9 @@ const MAX_STREAMS: u32 = 8;
 /// The most that `last` can ask for, and what is read of the journal at once.
 const PAGE: usize = 200;
 
+/// What a stream begins with whose number is none of the journal's: as if nothing had been told before.
+const ANEW: usize = 50;
+
 /// The longest id of an event.
 const MAX_DIGITS: usize = 18;
 const MAX_AFTER: i64 = 10_i64.pow(MAX_DIGITS as u32) - 1;
@@ -264,12 +267,25 @@ impl Feed {
             if !self.caught_up {
                 // Nobody has ever written here. From now on everything is news.
                 self.caught_up = true;
+                if matches!(self.from, From::After(after) if after > 0) {
+                    self.tell_reset();
+                }
                 self.from = From::After(0);
                 self.tell_state();
             }
             return Ok(());
         };
         let store = Arc::clone(&self.channel.context.store);
+        if let (From::After(after), false) = (self.from, self.caught_up) {
+            // A number beyond the end is of another journal: the store was replaced, or put back from a backup.
+            let end = store.last_entries(id, None, 1).await?.last().map_or(0, |entry| entry.n);
+            if after > end {
+                self.tell_reset();
+                self.from = From::Last(ANEW);
+            } else {
+                self.after = after;
+            }
+        }
         if let From::Last(last) = self.from {
             let entries = store.last_entries(id, None, last.max(1)).await?;
             self.after = entries.last().map_or(0, |entry| entry.n);
@@ -278,12 +294,6 @@ impl Feed {
                 self.queue.extend(render::entry(&entry, self.html));
             }
             self.from = From::After(self.after);
-        } else if let From::After(after) = self.from
-            && !self.caught_up
-        {
-            // A number beyond the end is none of ours (the store was put back from a backup): nothing may be held back for it.
-            let end = store.last_entries(id, None, 1).await?.last().map_or(0, |entry| entry.n);
-            self.after = after.min(end);
         }
         loop {
             let entries = store.entries(id, self.after, PAGE).await?;
@@ -336,6 +346,11 @@ impl Feed {
         if self.open.insert(turn) {
             self.ends.push(self.channel.context.store.watch(turn));
         }
+    }
+
+    /// What the client has was told by another journal.
+    fn tell_reset(&mut self) {
+        self.queue.push_back(Event::default().event("reset").data("{}"));
     }
 
     fn tell_state(&mut self) {

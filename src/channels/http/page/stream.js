@@ -34,7 +34,7 @@ export class Stream {
   /** Whether an answer is awaited: then the stream stays open unseen. */
   isWanted = () => false;
 
-  /** `handlers`: `message`, `state`, `ended` with their data; `connection` with `connecting`, `connected`, `offline`; `refused`. */
+  /** `handlers`: `message`, `state`, `ended` with their data; `reset`; `connection` with `connecting`, `connected`, `offline`; `refused`. */
   constructor(handlers) {
     this.#handlers = handlers;
     addEventListener("online", () => this.now());
@@ -69,6 +69,12 @@ export class Stream {
     this.#look();
   }
 
+  /** Somebody else is here: begins with that conversation's newest messages. */
+  anew() {
+    this.#last = 0;
+    if (this.#isOpen) this.#abort.abort();
+  }
+
   async #pause() {
     const most = Math.min(MAX_PAUSE, MIN_PAUSE * 2 ** (this.#failures - 1));
     const pause = Math.max(this.#atLeast, most * (0.5 + Math.random() / 2));
@@ -101,12 +107,14 @@ export class Stream {
     try {
       await session.token();
       this.#heardAt = Date.now();
+      const { owner } = session;
       const headers = { accept: "text/event-stream" };
       let query = "html=true";
       if (this.#last) headers["last-event-id"] = String(this.#last);
       else query += `&last=${FIRST}`;
       const options = { headers, signal: this.#abort.signal };
       const response = await session.fetch(session.path(`events?${query}`), options);
+      if (owner !== session.owner) throw new Error("another user");
       if (!response.ok) throw await Refused.from(response);
       this.#isOpen = true;
       this.#handlers.connection("connected");
@@ -147,6 +155,9 @@ export class Stream {
       case "message":
         this.#last = data.n;
         return this.#handlers.message(data);
+      case "reset":
+        this.#last = 0;
+        return this.#handlers.reset();
       case "state":
         this.#failures = 0;
         return this.#handlers.state(data);
