@@ -82,7 +82,9 @@ const stream = new Stream({
     waits();
   },
   refused(error) {
-    composer.tell(error.retryAfter ? "" : explain(error.code));
+    // A token that was good once has come to its end, whatever ended it.
+    const code = error.code === "unauthorized" && session.owner !== null ? "session_expired" : error.code;
+    composer.tell(error.retryAfter ? "" : explain(code));
   },
 });
 stream.isWanted = () => pending.size > 0 || !outbox.isEmpty;

@@ -15,6 +15,9 @@ const HUSH = 10_000;
 /** A page that nobody looks at gives its connection back: browsers have six per site, for all tabs together. */
 const UNSEEN = 60_000;
 
+/** Refusals that waiting does not mend: another attempt is made (the page's site may have another token by then), and not promised. */
+const FINAL = new Set(["unauthorized", "session_expired", "not_allowed"]);
+
 const MIN_PAUSE = 500;
 const MAX_PAUSE = 20_000;
 
@@ -34,7 +37,7 @@ export class Stream {
   /** Whether an answer is awaited: then the stream stays open unseen. */
   isWanted = () => false;
 
-  /** `handlers`: `message`, `state`, `ended` with their data; `reset`; `connection` with `connecting`, `connected`, `offline`; `refused`. */
+  /** `handlers`: `message`, `state`, `ended` with their data; `reset`; `connection` with `connecting`, `connected`, `offline`, `refused`; `refused`. */
   constructor(handlers) {
     this.#handlers = handlers;
     addEventListener("online", () => this.now());
@@ -50,15 +53,19 @@ export class Stream {
   /** Connects and stays connected for as long as the page lives. */
   async run() {
     for (;;) {
+      let how = "offline";
       try {
         await this.#read();
         this.#failures = Math.max(1, this.#failures);
       } catch (error) {
         this.#failures += 1;
-        if (error instanceof Refused) this.#handlers.refused(error);
+        if (error instanceof Refused) {
+          this.#handlers.refused(error);
+          if (FINAL.has(error.code)) how = "refused";
+        }
         this.#atLeast = error.retryAfter ?? 0;
       }
-      this.#handlers.connection("offline");
+      this.#handlers.connection(how);
       await this.#pause();
     }
   }
