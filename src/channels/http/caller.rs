@@ -51,7 +51,9 @@ impl HttpChannel {
         let caller = self.admit(headers).await?;
         match caller.session {
             None => Ok(caller.key),
-            Some(_) => Err(Problem::new(error::NOT_ALLOWED).detail("This takes an API key, not a session token.")),
+            Some(_) => Err(Problem::new(error::NOT_ALLOWED)
+                .detail("This takes an API key, not a session token.")
+                .hint("Ask from your site's backend, with its API key.")),
         }
     }
 

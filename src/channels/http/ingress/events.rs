@@ -99,7 +99,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
         Ok(digits) if digits.len() <= MAX_DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
             Ok(digits.parse().ok())
         }
-        _ => Err(Problem::bad_request("`Last-Event-ID` is not the id of an event of this stream")),
+        _ => Err(Problem::bad_header("`Last-Event-ID` is not the id of an event of this stream")),
     }
 }
 
