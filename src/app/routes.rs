@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::{Extension, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::app::health::Vitals;
@@ -12,6 +12,7 @@ use crate::app::units::Unit;
 use crate::config::Config;
 use crate::contract::channel::Routes;
 use crate::http;
+use crate::http::body::MaxBody;
 use crate::model::ChannelId;
 use crate::web::{self, HealthSource};
 
@@ -39,7 +40,7 @@ pub(crate) fn mount<'a>(units: impl Iterator<Item = &'a Unit>, config: &Config) 
         router = if prefix.is_empty() { router.merge(theirs.clone()) } else { router.nest(prefix, theirs.clone()) };
     }
     let max_body = usize::try_from(config.server.max_body.get()).unwrap_or(usize::MAX);
-    (router.layer(DefaultBodyLimit::max(max_body)), clashes)
+    (router.layer(DefaultBodyLimit::max(max_body)).layer(Extension(MaxBody(max_body))), clashes)
 }
 
 pub(crate) fn server_routes(

@@ -113,6 +113,23 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
+/// The limit of request bodies, as an extension of the request: axum's own refusal does not name it.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxBody(pub usize);
+
+impl MaxBody {
+    /// A refusal of `request`'s body with the limit named, if it is one for its size.
+    pub fn of(request: &Request) -> impl Fn(Problem) -> Problem + Send + use<> {
+        let limit = request.extensions().get::<Self>().copied();
+        move |problem| match limit {
+            Some(Self(bytes)) if problem.status == StatusCode::PAYLOAD_TOO_LARGE => {
+                problem.detail(format!("The body is larger than {bytes} bytes."))
+            }
+            _ => problem,
+        }
+    }
+}
+
 /// A JSON body; what axum's `Json` refuses becomes a [`Problem`] that says why.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonBody<T>(pub T);
@@ -121,8 +138,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(value) = Json::from_request(request, state).await?;
-        Ok(Self(value))
+        let named = MaxBody::of(&request);
+        let read = Json::from_request(request, state).await;
+        read.map(|Json(value)| Self(value)).map_err(|refused| named(refused.into()))
     }
 }
 
@@ -148,16 +166,23 @@ fn rejected(status: StatusCode, mut reason: String, source: &(dyn Error + 'stati
 }
 
 macro_rules! from_rejections {
-    ($($rejection:ty),*) => {
+    ($($rejection:ty $(, $hint:literal)?;)*) => {
         $(impl From<$rejection> for Problem {
             fn from(rejection: $rejection) -> Self {
-                rejected(rejection.status(), rejection.body_text(), &rejection)
+                rejected(rejection.status(), rejection.body_text(), &rejection)$(.hint($hint))?
             }
         })*
     };
 }
 
-from_rejections!(JsonRejection, BytesRejection, QueryRejection, PathRejection, MultipartRejection, MultipartError);
+from_rejections! {
+    JsonRejection;
+    BytesRejection;
+    MultipartRejection;
+    MultipartError;
+    QueryRejection, "Compare the query with the API reference.";
+    PathRejection, "Compare the path with the API reference.";
+}
 
 #[cfg(test)]
 mod tests {

@@ -48,6 +48,11 @@ impl Problem {
         Self::new(error::BAD_REQUEST).detail(detail)
     }
 
+    /// 400: a header could not be read.
+    pub fn bad_header(detail: impl Into<String>) -> Self {
+        Self::bad_request(detail).hint("Compare the header with the API reference.")
+    }
+
     /// 422: a field that could be read is not acceptable.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(error::INVALID).detail(detail)

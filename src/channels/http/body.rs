@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use crate::channels::http::normalize::{Picture, Request, Source};
-use crate::http::body::given;
+use crate::http::body::{MaxBody, given};
 use crate::http::{JsonBody, Object, Problem};
 use crate::model::error;
 
@@ -168,8 +168,9 @@ pub(super) async fn read(request: axum::extract::Request, max_images: usize) -> 
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "multipart/form-data" => {
-            let multipart = Multipart::from_request(request, &()).await.map_err(Problem::from)?;
-            from_multipart(multipart, max_images).await
+            let named = MaxBody::of(&request);
+            let multipart = Multipart::from_request(request, &()).await.map_err(|refused| named(refused.into()))?;
+            from_multipart(multipart, max_images).await.map_err(named)
         }
         "application/json" => {
             let JsonBody(Object(json)) = JsonBody::<Object<Json>>::from_request(request, &()).await?;

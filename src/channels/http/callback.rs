@@ -1,8 +1,9 @@
 //! Replies as signed requests, after Standard Webhooks (<https://github.com/standard-webhooks/standard-webhooks>): what was
 //! said is rendered to a payload, each row posts one, [`sign`]ed anew at each attempt. A receiver that answers 410 has
-//! [`stopped`] them; one that hangs has little [`room`].
+//! [`stopped`] them; one that hangs has little [`room`]; one that keeps [`failing`] is reported.
 
 pub(super) mod address;
+mod failing;
 mod room;
 pub(super) mod sign;
 mod stopped;
@@ -16,6 +17,7 @@ use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
 
 use crate::channels::http::callback::address::address;
+use crate::channels::http::callback::failing::{Failing, News};
 use crate::channels::http::callback::room::Room;
 use crate::channels::http::callback::sign::Signer;
 use crate::channels::http::callback::stopped::Stopped;
@@ -52,6 +54,7 @@ struct Receiver {
     signer: Signer,
     stopped: Stopped,
     room: Room,
+    failing: Failing,
 }
 
 /// What a row holds: nothing of where it goes, nothing that the row itself knows.
@@ -143,6 +146,7 @@ impl Callbacks {
         };
         let called = self.call(receiver, &id, body, context.clock.now()).await;
         place.ended(called.is_ok());
+        self.judge(receiver, &called, row, context);
         match called? {
             Answer::Taken => {
                 if had_stopped {
@@ -154,11 +158,35 @@ impl Callbacks {
             }
             Answer::Gone => {
                 receiver.stopped.set(&*context.store, true).await.map_err(passing)?;
-                self.tell(context);
+                self.warn(context);
                 Err(SendError::AddressRefused { reason: format!("the receiver of the API key `{key}` answers 410") })
             }
             Answer::Rest(asked) => Err(rest(row, key, asked)),
             Answer::No(status) => Err(SendError::Transient(format!("the receiver answers {status}"))),
+        }
+    }
+
+    /// Reports a receiver that keeps failing, and that it does so no more.
+    fn judge(&self, of: &Receiver, called: &Result<Answer, SendError>, row: &OutboxRow, context: &ChannelContext) {
+        let now = context.clock.now();
+        let why = match called {
+            Ok(Answer::Taken | Answer::Gone) => {
+                if of.failing.taken(now) {
+                    self.tell(context);
+                }
+                return;
+            }
+            // It is there, and says so.
+            Ok(Answer::Rest(_)) => return,
+            Ok(Answer::No(status)) => format!("it answers {status}"),
+            Err(error) => error.to_string(),
+        };
+        // The age of a row with a new start is that of its first life.
+        let age = row.first_sent_ago.filter(|_| row.attempts > 0).unwrap_or_default();
+        match of.failing.failed(&why, now.minus(age), now) {
+            News::None => {}
+            News::Begins => self.warn(context),
+            News::Changes => drop(self.tell(context)),
         }
     }
 
@@ -203,12 +231,20 @@ impl Callbacks {
         for receiver in self.by_key.values() {
             receiver.stopped.is(&*context.store).await.map_err(passing)?;
         }
-        self.tell(context);
+        self.warn(context);
         Ok(())
     }
 
-    /// Reports who takes no more callbacks.
-    fn tell(&self, context: &ChannelContext) {
+    /// Reports what is amiss, in the log as well.
+    fn warn(&self, context: &ChannelContext) {
+        if let Some(hint) = self.tell(context) {
+            tracing::warn!(channel = %context.id, "{hint}");
+        }
+    }
+
+    /// Reports who takes no callbacks, or no more; answers with what was reported. Of a URL only the host is told: its query may be a secret.
+    fn tell(&self, context: &ChannelContext) -> Option<String> {
+        let mut hints = Vec::new();
         let stopped: Vec<String> = self
             .by_key
             .iter()
@@ -216,16 +252,26 @@ impl Callbacks {
             .map(|(key, receiver)| format!("`{key}` ({})", receiver.url.host_str().unwrap_or_default()))
             .collect();
         if !stopped.is_empty() {
-            let hint = format!(
+            hints.push(format!(
                 "the receiver of callbacks has answered 410, and is sent no more, for the API key {}: `caigunn-bridge messages retry` of a \
                  dead letter tries it again; or set another `callback.url`",
                 stopped.join(", ")
-            );
-            tracing::warn!(channel = %context.id, "{hint}");
-            context.state.set(ChannelState::Limited { hint });
-        } else if matches!(context.state.state(), ChannelState::Limited { .. }) {
-            context.state.set(ChannelState::Connected);
+            ));
         }
+        let failing = self.by_key.iter().filter_map(|(key, receiver)| Some((key, receiver, receiver.failing.why()?)));
+        hints.extend(failing.map(|(key, receiver, why)| {
+            let host = receiver.url.host_str().unwrap_or_default();
+            format!("the receiver of callbacks for the API key `{key}` ({host}) has taken none for a minute or longer: {why}; they are tried again for a day")
+        }));
+        if hints.is_empty() {
+            if matches!(context.state.state(), ChannelState::Limited { .. }) {
+                context.state.set(ChannelState::Connected);
+            }
+            return None;
+        }
+        let hint = hints.join("; ");
+        context.state.set(ChannelState::Limited { hint: hint.clone() });
+        Some(hint)
     }
 }
 
@@ -236,7 +282,8 @@ impl Receiver {
         let signer = Signer::new(secrets.into_iter().flatten())
             .ok_or_else(|| format!("keys.{key}.callback has a secret that is none"))?;
         let stopped = Stopped::new(ids::stopped(channel, key, &callback.url));
-        Ok(Self { url, timeout: *callback.timeout, signer, stopped, room: Room::default() })
+        let (room, failing) = (Room::default(), Failing::default());
+        Ok(Self { url, timeout: *callback.timeout, signer, stopped, room, failing })
     }
 }
 

@@ -7,7 +7,7 @@ use governor::clock::{Clock as _, DefaultClock, QuantaInstant};
 use http::HeaderMap;
 use uuid::Uuid;
 
-use crate::channels::http::session::{Claimed, Session, Signer};
+use crate::channels::http::session::{Claimed, Session, Signer, unknown_token};
 use crate::channels::http::{HttpChannel, ids, normalize, store_problem};
 use crate::http::{Problem, auth};
 use crate::model::{ContactKey, EventKey, Sender, error};
@@ -31,12 +31,14 @@ pub(super) struct Caller {
 impl HttpChannel {
     /// Whose request it is, if it may be made now.
     pub(super) async fn admit(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let Some(claimed) = auth::bearer(headers).and_then(|bearer| Claimed::read(bearer, &self.context.id)) else {
-            let key = self.keys.authenticate(headers)?;
+        let bearer = auth::bearer(headers);
+        let Some(claimed) = bearer.and_then(|bearer| Claimed::read(bearer, &self.context.id)) else {
+            let key = self.keys.authenticate(headers).map_err(|refused| unknown_token(bearer).unwrap_or(refused))?;
             self.count(&key)?;
             return Ok(Caller { key, session: None });
         };
-        let caller = self.verified(claimed).await?.ok_or_else(auth::unknown_key)?;
+        let caller = self.verified(claimed).await?;
+        let caller = caller.ok_or_else(|| unknown_token(bearer).unwrap_or_else(auth::unknown_key))?;
         if let Some(session) = &caller.session {
             session.check(self.context.clock.now())?;
             self.count_session(&caller)?;
@@ -49,7 +51,9 @@ impl HttpChannel {
         let caller = self.admit(headers).await?;
         match caller.session {
             None => Ok(caller.key),
-            Some(_) => Err(Problem::new(error::NOT_ALLOWED).detail("This takes an API key, not a session token.")),
+            Some(_) => Err(Problem::new(error::NOT_ALLOWED)
+                .detail("This takes an API key, not a session token.")
+                .hint("Ask from your site's backend, with its API key.")),
         }
     }
 

@@ -305,7 +305,7 @@ fn prefer(value: &str) -> Result<Option<Duration>, Problem> {
             "respond-async" => is_async = true,
             "wait" => {
                 let seconds = value.and_then(|value| value.trim().trim_matches('"').parse().ok());
-                let seconds = seconds.ok_or_else(|| Problem::bad_request("`Prefer: wait=` takes whole seconds"))?;
+                let seconds = seconds.ok_or_else(|| Problem::bad_header("`Prefer: wait=` takes whole seconds"))?;
                 wait = Some(Duration::from_secs(seconds));
             }
             _ => {}
@@ -325,7 +325,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         let detail = format!(
             "`Idempotency-Key` must have 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters, no quotes among them"
         );
-        return Err(Problem::bad_request(detail));
+        return Err(Problem::bad_header(detail));
     }
     Ok(Some(bare.to_owned()))
 }

@@ -50,7 +50,8 @@ impl Request {
 
     /// Checks what the form of the body does not.
     pub(super) fn check(&self, bounds: &Bounds) -> Result<(), Problem> {
-        name("user", self.user())?;
+        let Some(user) = &self.user else { return Err(Problem::invalid("`user` is missing")) };
+        name("user", user)?;
         self.conversation.as_deref().map_or(Ok(()), |conversation| name("conversation", conversation))?;
         self.nickname.as_deref().map_or(Ok(()), nickname)?;
         let length = self.text.chars().count();
@@ -63,6 +64,10 @@ impl Request {
                 self.images.len(),
                 bounds.max_images
             )));
+        }
+        let is_empty = |image: &Picture| matches!(&image.source, Source::Bytes(bytes) if bytes.is_empty());
+        if let Some(n) = self.images.iter().position(is_empty) {
+            return Err(Problem::invalid(format!("`images[{n}]` is empty")));
         }
         if self.text.trim().is_empty() && self.images.is_empty() {
             return Err(Problem::invalid("there is neither `text` nor an image"));

@@ -73,6 +73,13 @@ pub(super) struct Claimed<'a> {
     mac: Vec<u8>,
 }
 
+/// 401 for what looks like a session token and is none that is good here, if that is what `bearer` is.
+pub(super) fn unknown_token(bearer: Option<&str>) -> Option<Problem> {
+    bearer.filter(|bearer| bearer.starts_with(PREFIX))?;
+    let detail = "The session token is not known: it is not of this bridge, or its API key was changed.";
+    Some(auth::unknown_key().detail(detail).hint("Ask your site for another session token."))
+}
+
 impl<'a> Claimed<'a> {
     /// `None` if the bearer is no session token of this channel.
     pub(super) fn read(bearer: &'a str, channel: &ChannelId) -> Option<Self> {

@@ -225,6 +225,54 @@ async fn a_bridge_that_is_killed_and_started_again_goes_on_in_the_open_page() {
 }
 
 #[tokio::test]
+async fn a_bridge_whose_store_is_another_one_goes_on_in_the_open_page() {
+    let Some(browser) = Browser::get() else { return };
+    let mut bridge = playground().start().await;
+    let relay = Relay::to(&bridge).await;
+    let page = browser.page().await;
+    page.open(&relay.url("/chat")).await;
+    is_connected(&page).await;
+    says(&page, "one").await;
+    until_shown(&page, 2).await;
+    let first = bridge.folder().join("first.db");
+    bridge.stop().await;
+    std::fs::copy(bridge.folder().join("bridge.db"), &first).unwrap();
+    bridge.start_again(&[]).await;
+    relay.open(&bridge);
+    says(&page, "two").await;
+    until_shown(&page, 4).await;
+
+    // Put back from a backup: the same guest, and numbers that are not there any more.
+    relay.close();
+    bridge.stop().await;
+    bridge.start_again(&[("STORE__PATH", first.to_str().unwrap())]).await;
+    relay.open(&bridge);
+    page.until("document.querySelectorAll('.message').length === 2").await;
+    says(&page, "three").await;
+    until_shown(&page, 4).await;
+    let texts = shown(&page).await;
+    assert_eq!((&*texts[0], &*texts[2]), ("user: one", "user: three"), "{texts:?}");
+
+    // Empty: even the guest is another one.
+    relay.close();
+    bridge.stop().await;
+    let empty = bridge.folder().join("empty.db");
+    bridge.start_again(&[("STORE__PATH", empty.to_str().unwrap())]).await;
+    says(&page, "four").await;
+    relay.open(&bridge);
+    page.until("document.querySelector('.message .words')?.innerText.trim() === 'four'").await;
+    until_shown(&page, 2).await;
+    let texts = shown(&page).await;
+    assert!(texts.len() == 2 && texts[1].contains("said \"four\""), "{texts:?}");
+    says(&page, "five").await;
+    until_shown(&page, 4).await;
+    page.reload().await;
+    is_connected(&page).await;
+    assert_eq!(shown(&page).await.len(), 4, "and once");
+    page.is_clean().await;
+}
+
+#[tokio::test]
 async fn what_is_not_yet_sent_outlives_a_reload() {
     let Some(browser) = Browser::get() else { return };
     let bridge = playground().start().await;

@@ -143,12 +143,45 @@ async fn a_site_that_is_not_listed_cannot_hold_it() {
     page.eval("caigunnChat.open()").await;
     until("the browser refuses", async || page.problems().iter().any(|problem| problem.contains("frame-ancestors")))
         .await;
+    let hint = |problem: &String| problem.contains("listed in `origins`") && problem.contains(&site.origin);
+    until("the page's author is told what may be wrong", async || page.problems().iter().any(hint)).await;
     let answer = bridge.client.get(bridge.url("/widget")).send().await.unwrap();
     let policy = answer.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.ends_with(&format!("frame-ancestors {}", listed.origin)), "{policy}");
     // Nobody has been shown anything, and nobody's token was sent for.
     let log = bridge.client.get(bridge.url("/chat")).send().await.unwrap();
     assert_eq!(log.status(), 404, "no playground, no page");
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_good_promises_nothing() {
+    let Some(browser) = Browser::get() else { return };
+    let site = Site::open().await;
+    let mut bridge = bridge_for(&site).await;
+    let relay = Relay::to(&bridge).await;
+    let token = mint(&bridge, KEY, json!({})).await;
+    let is_refused = "document.querySelector('#connection').innerText === 'Not connected'";
+    let says = |words: &str| format!("document.querySelector('#alert').innerText.includes('{words}')");
+
+    site.holds(&relay.url(""), "data-token=\"cgs_nonsense\" data-lang=\"en\"");
+    let page = browser.page().await;
+    opens(&page, &site).await;
+    page.eval("caigunnChat.open()").await;
+    let frame = page.frame().await;
+    frame.until(&says("not valid")).await;
+    frame.until(is_refused).await;
+
+    site.holds(&relay.url(""), &format!("data-token=\"{token}\" data-lang=\"en\""));
+    let page = browser.page().await;
+    opens(&page, &site).await;
+    page.eval("caigunnChat.open()").await;
+    let frame = page.frame().await;
+    is_connected(&frame).await;
+    relay.close();
+    bridge.start_again(&[("CHANNELS__WEB__KEYS__SHOP__KEY", "another-key-of-the-shop-0123")]).await;
+    relay.open(&bridge);
+    frame.until(&says("expired")).await;
+    frame.until(is_refused).await;
 }
 
 #[tokio::test]

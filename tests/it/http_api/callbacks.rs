@@ -160,6 +160,26 @@ async fn a_receiver_that_wants_no_more_is_left_alone_until_it_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_keeps_failing_is_seen_until_it_takes_a_call() {
+    let receiver = Receiver::start().await;
+    let mut bridge = setup(&receiver).start().await;
+    receiver.always("500 Oops");
+    bridge.say("alice", "one").await;
+    until("it has failed", async || count(&bridge, "state = 0 AND attempts > 0") == 1).await;
+    assert_eq!(channel(&bridge).await["state"], "connected", "once is no news");
+    bridge.stop().await;
+    let aged = "UPDATE outbox SET first_sent_at = first_sent_at - 60000, due_at = due_at - 60000";
+    assert_eq!(database(&bridge).execute(aged, []).unwrap(), 1);
+    bridge.start_again(&[]).await;
+    until("it is reported", async || channel(&bridge).await["state"] == "limited").await;
+    let page = bridge.ready().await.to_string();
+    assert!(page.contains("`shop`") && page.contains("it answers 500") && !page.contains("of-the-shop"), "{page}");
+    receiver.always(TAKES);
+    until("it takes it", async || receiver.taken().len() == 1).await;
+    until("all is well", async || channel(&bridge).await["state"] == "connected").await;
+}
+
+#[tokio::test]
 async fn another_url_is_another_receiver() {
     let receiver = Receiver::start().await;
     let mut bridge = setup(&receiver).start().await;

@@ -39,6 +39,27 @@ async fn what_cannot_be_read_is_400() {
 }
 
 #[tokio::test]
+async fn a_hint_is_about_what_was_wrong() {
+    let bridge = Bridge::new().await;
+    let hint = async |request: RequestBuilder| {
+        let (status, document) = problem(request.send().await.unwrap()).await;
+        (status, document["hint"].as_str().unwrap().to_owned())
+    };
+    let compare = |what: &str| (400, format!("Compare the {what} with the API reference."));
+    assert_eq!(hint(bridge.get(KEY, "/v1/conversations/a/history?x=1")).await, compare("query"));
+    assert_eq!(hint(bridge.get(KEY, "/v1/conversations/%FF/history")).await, compare("path"));
+    assert_eq!(hint(bridge.message("a", "hi").header("Prefer", "wait=soon")).await, compare("header"));
+    assert_eq!(hint(raw(&bridge, "application/json", "{")).await, compare("body"));
+    let (status, told) = hint(bridge.get(KEY, "/v1/session")).await;
+    assert!(status == 403 && told.contains("session token") && !told.contains("access"), "{told}");
+    let token = bridge.client.post(bridge.url("/v1/sessions")).bearer_auth(KEY).json(&json!({ "user": "a" }));
+    let token: Value = token.send().await.unwrap().json().await.unwrap();
+    let again = bridge.client.post(bridge.url("/v1/sessions")).bearer_auth(token["token"].as_str().unwrap());
+    let (status, told) = hint(again.json(&json!({ "user": "a" }))).await;
+    assert!(status == 403 && told.contains("API key") && !told.contains("access"), "{told}");
+}
+
+#[tokio::test]
 async fn who_has_no_key_is_told_nothing() {
     let bridge = Bridge::new().await;
     for path in ["/v1/messages/msg_x", "/v1/conversations/a/history", "/v1/conversations/%FF/history"] {
@@ -100,7 +121,7 @@ async fn a_field_that_is_wrong_is_422_and_named() {
         Setup::default().set("CHANNELS__WEB__MAX_TEXT", "5").set("CHANNELS__WEB__MAX_IMAGES", "1").start().await;
     let long = "x".repeat(257);
     let named = [
-        (json!({ "text": "hi" }), "user"),
+        (json!({ "text": "hi" }), "`user` is missing"),
         (json!({ "user": "", "text": "hi" }), "user"),
         (json!({ "user": long, "text": "hi" }), "user"),
         (json!({ "user": "a\u{7}", "text": "hi" }), "user"),
@@ -110,6 +131,7 @@ async fn a_field_that_is_wrong_is_422_and_named() {
         (json!({ "user": "a", "text": "hi", "nickname": long }), "nickname"),
         (json!({ "user": "a", "text": "hi", "conversation": "" }), "conversation"),
         (json!({ "user": "a", "images": ["§"] }), "images[0]"),
+        (json!({ "user": "a", "text": "hi", "images": [""] }), "`images[0]` is empty"),
         (json!({ "user": "a", "images": [{ "name": "x" }] }), "images"),
         (json!({ "user": "a", "images": ["AAAA", "AAAA"] }), "images"),
         (json!({ "user": "a", "text": "hi", "colour": "red" }), "colour"),
@@ -125,8 +147,9 @@ async fn a_field_that_is_wrong_is_422_and_named() {
     }
     let quoted = refused(bridge.post(KEY, &json!({ "x".repeat(100_000): 1 })), 422, "invalid").await;
     assert!(quoted.len() <= 300, "a refusal does not repeat the whole body: {} bytes", quoted.len());
-    let forms: [(Form, &str); 5] = [
-        (Form::new().text("text", "hi"), "user"),
+    let forms: [(Form, &str); 6] = [
+        (Form::new().text("text", "hi"), "`user` is missing"),
+        (Form::new().text("user", "a").text("text", "hi").text("images", ""), "`images[0]` is empty"),
         (Form::new().text("user", "a").text("user", "b").text("text", "hi"), "user"),
         (Form::new().text("user", "a").text("text", "六個字的訊息"), "text"),
         (Form::new().text("user", "a").text("text", "hi").text("colour", "red"), "colour"),
@@ -146,9 +169,10 @@ async fn a_field_that_is_wrong_is_422_and_named() {
 #[tokio::test]
 async fn a_large_body_is_413_and_a_large_head_431() {
     let bridge = Setup::default().set("SERVER__MAX_BODY", "2KiB").set("SERVER__MAX_HEADER_BYTES", "8KiB").start().await;
-    refused(bridge.message("a", &"x".repeat(3_000)), 413, "too_large").await;
+    let limit = "The body is larger than 2048 bytes.";
+    assert_eq!(refused(bridge.message("a", &"x".repeat(3_000)), 413, "too_large").await, limit);
     let form = Form::new().text("user", "a").part("images", file(vec![0; 3_000]));
-    refused(post_form(&bridge, KEY, form), 413, "too_large").await;
+    assert_eq!(refused(post_form(&bridge, KEY, form), 413, "too_large").await, limit);
     let head = bridge.message("a", "hi").header("X-Long", "x".repeat(9_000)).send().await.unwrap();
     assert_eq!(head.status(), 431);
     assert!(bridge.asks().is_empty());

@@ -72,10 +72,32 @@ async fn it_begins_with_the_newest_or_after_a_number_or_now() {
     for stream in [&mut last, &mut now, &mut resumed] {
         assert_eq!(stream.texts_up_to(&answer(4, "four")).await, ["four".to_owned(), answer(4, "four")]);
     }
+}
+
+#[tokio::test]
+async fn a_number_of_another_journal_begins_anew() {
+    let bridge = Bridge::new().await;
+    for n in 0..26 {
+        bridge.say("alice", &n.to_string()).await;
+    }
     let mut beyond = open(&bridge, "alice", "?after=99999999").await;
+    let reset = beyond.expect("reset").await;
+    assert_eq!((reset.id, reset.data), (None, json!({})));
+    assert_eq!(beyond.expect("message").await.text(), "1", "the newest 50 of 52");
+    beyond.texts_up_to(&answer(26, "25")).await;
     beyond.expect("state").await;
-    bridge.say("alice", "five").await;
-    assert_eq!(beyond.expect("message").await.text(), "five", "a number that was never given holds nothing back");
+    bridge.say("alice", "more").await;
+    assert_eq!(beyond.expect("message").await.text(), "more");
+    let mut last = Stream::open(request(&bridge, "alice", "").header("Last-Event-ID", &beyond.last_id)).await;
+    last.expect("message").await;
+    last.expect("state").await;
+
+    let mut empty = open(&bridge, "bob", "?after=7").await;
+    empty.expect("reset").await;
+    empty.expect("state").await;
+    bridge.say("bob", "first").await;
+    assert_eq!(empty.expect("message").await.text(), "first");
+    open(&bridge, "carol", "?after=0").await.expect("state").await;
 }
 
 #[tokio::test]

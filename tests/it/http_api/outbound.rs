@@ -124,6 +124,10 @@ async fn who_may_not_and_what_is_not_there() {
     for (body, field) in [
         (json!({ "text": "x" }), "to"),
         (to(json!({})), "to"),
+        (to(json!("alice")), "a JSON object"),
+        (to(json!(["alice"])), "a JSON object"),
+        (to(json!(null)), "a JSON object"),
+        (json!("x"), "a JSON object"),
         (to(json!({ "user": "alice", "uid": "u" })), "to"),
         (to(json!({ "uid": "u", "conversation": "c" })), "to"),
         (to(json!({ "user": "" })), "to.user"),
@@ -137,7 +141,7 @@ async fn who_may_not_and_what_is_not_there() {
         (to_alice("x", &long), "dedupe_key"),
     ] {
         let detail = refused(outbound(&bridge, KEY, &body), 422, "invalid").await;
-        assert!(detail.contains(field), "{body}: {detail}");
+        assert!(detail.contains(field) && !detail.contains("struct"), "{body}: {detail}");
     }
     let bare = bridge.client.post(bridge.url("/v1/outbound")).bearer_auth(KEY);
     refused(bare.try_clone().unwrap().body("{}"), 415, "unsupported_media_type").await;

@@ -97,6 +97,27 @@ async fn it_reaches_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_browser_whose_token_is_not_good_is_told_where_to_get_one() {
+    let mut bridge = Bridge::new().await;
+    let token = minted(&bridge, json!({ "user": "alice" })).await;
+    let mut stream = Stream::open(bridge.get(&token, "/v1/conversations/alice/events")).await;
+    stream.expect("state").await;
+    let refused = async |bridge: &Bridge, token: &str| {
+        let (status, document) = problem(bridge.get(token, "/v1/session").send().await.unwrap()).await;
+        assert_eq!((status, &document["code"]), (401, &json!("unauthorized")), "{document}");
+        document["hint"].as_str().unwrap().to_owned()
+    };
+    let ask = "Ask your site for another session token.";
+    for wrong in ["cgs_nonsense", &format!("{token}x"), "cgs_"] {
+        assert_eq!(refused(&bridge, wrong).await, ask, "{wrong}");
+    }
+    assert!(refused(&bridge, "key-that-nobody-has-01").await.contains("`keys`"));
+    bridge.reloads(&[("CHANNELS__WEB__KEYS__SHOP__KEY", "another-key-of-the-shop-0123")]).await;
+    assert_eq!(stream.next().await, None, "the stream ends with the key");
+    assert_eq!(refused(&bridge, &token).await, ask);
+}
+
+#[tokio::test]
 async fn an_idempotency_key_is_the_users_own() {
     let bridge = Bridge::new().await;
     let (alice, bob) =

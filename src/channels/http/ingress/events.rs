@@ -35,6 +35,9 @@ const MAX_STREAMS: u32 = 8;
 /// The most that `last` can ask for.
 const PAGE: usize = 200;
 
+/// What a stream begins with whose number is none of the journal's: as if nothing had been told before.
+const ANEW: usize = 50;
+
 /// The longest id of an event.
 const MAX_DIGITS: usize = 18;
 const MAX_AFTER: i64 = 10_i64.pow(MAX_DIGITS as u32) - 1;
@@ -100,7 +103,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
         Ok(digits) if digits.len() <= MAX_DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit()) => {
             Ok(digits.parse().ok())
         }
-        _ => Err(Problem::bad_request("`Last-Event-ID` is not the id of an event of this stream")),
+        _ => Err(Problem::bad_header("`Last-Event-ID` is not the id of an event of this stream")),
     }
 }
 
@@ -276,13 +279,25 @@ impl Feed {
             if !self.caught_up {
                 // Nobody has ever written here. From now on everything is news.
                 self.caught_up = true;
-                self.from = None;
+                if matches!(self.from.take(), Some(From::After(after)) if after > 0) {
+                    self.tell_reset();
+                }
                 self.tell_state();
             }
             return Ok(());
         };
         let store = Arc::clone(&self.channel.context.store);
-        let from = self.from.take();
+        let mut from = self.from.take();
+        if let Some(From::After(after)) = from {
+            // A number beyond the end is of another journal: the store was replaced, or put back from a backup.
+            let end = store.last_entries(id, None, 1).await?.last().map_or(0, |entry| entry.n);
+            if after > end {
+                self.tell_reset();
+                from = Some(From::Last(ANEW));
+            } else {
+                self.after = after;
+            }
+        }
         if let Some(From::Last(last)) = from {
             let entries = store.last_entries(id, None, last.max(1)).await?;
             self.after = entries.last().map_or(0, |entry| entry.n);
@@ -290,10 +305,6 @@ impl Feed {
             for entry in entries.into_iter().skip(skipped) {
                 self.queue.extend(render::entry(&entry, self.html));
             }
-        } else if let Some(From::After(after)) = from {
-            // A number beyond the end is none of ours (the store was put back from a backup): nothing may be held back for it.
-            let end = store.last_entries(id, None, 1).await?.last().map_or(0, |entry| entry.n);
-            self.after = after.min(end);
         }
         let entries = store.entries(id, self.after, CHUNK).await?;
         self.more = entries.len() == CHUNK;
@@ -347,6 +358,11 @@ impl Feed {
         if self.open.insert(turn) {
             self.ends.push(self.channel.context.store.watch(turn));
         }
+    }
+
+    /// What the client has was told by another journal.
+    fn tell_reset(&mut self) {
+        self.queue.push_back(Event::default().event("reset").data("{}"));
     }
 
     fn tell_state(&mut self) {

@@ -64,7 +64,9 @@ pub(super) async fn mint(State(channel): Channel, request: Request) -> Answered 
 pub(super) async fn whose(State(channel): Channel, headers: HeaderMap) -> Answered {
     let caller = channel.admit(&headers).await?;
     let Some(session) = &caller.session else {
-        return Err(Problem::new(error::NOT_ALLOWED).detail("This is an API key, not a session token."));
+        return Err(Problem::new(error::NOT_ALLOWED)
+            .detail("This is an API key, not a session token.")
+            .hint("Ask with a session token."));
     };
     Ok(json(StatusCode::OK, &session.about(channel.context.clock.now())))
 }

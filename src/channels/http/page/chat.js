@@ -42,6 +42,7 @@ const log = new Log();
 
 const outbox = new Outbox({
   changed: (item) => log.outgoing(item),
+  dropped: (item) => log.drop(item),
   accepted(item, id, view) {
     log.accepted(item, id);
     if (view && view.state !== "pending") ended.add(id);
@@ -65,6 +66,7 @@ const stream = new Stream({
     if (data.from === "user" && isCaughtUp && data.message && !ended.has(data.message)) pending.add(data.message);
     waits();
   },
+  reset: forget,
   state(data) {
     pending.clear();
     for (const id of data.pending) pending.add(id);
@@ -80,10 +82,27 @@ const stream = new Stream({
     waits();
   },
   refused(error) {
-    composer.tell(error.retryAfter ? "" : explain(error.code));
+    // A token that was good once has come to its end, whatever ended it.
+    const code = error.code === "unauthorized" && session.owner !== null ? "session_expired" : error.code;
+    composer.tell(error.retryAfter ? "" : explain(code));
   },
 });
 stream.isWanted = () => pending.size > 0 || !outbox.isEmpty;
+
+/** Drops what was said so far: the server does not have it any more, or it was said to somebody else. */
+function forget() {
+  isCaughtUp = false;
+  pending.clear();
+  ended.clear();
+  log.forget();
+  waits();
+}
+
+session.changed = () => {
+  outbox.anew();
+  stream.anew();
+  forget();
+};
 
 function waits() {
   log.waiting = pending.size > 0;

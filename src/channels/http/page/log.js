@@ -95,8 +95,7 @@ export class Log {
 
   async #forget(item) {
     await this.#outbox.remove(item);
-    this.#outgoing.get(item.key)?.remove();
-    this.#outgoing.delete(item.key);
+    this.drop(item);
     this.#isEmpty();
   }
 
@@ -187,6 +186,24 @@ export class Log {
     waiting.hidden = !on;
     waiting.querySelector(".words").textContent = on ? say("waiting") : "";
     if (this.#follows) this.toNewest("instant");
+  }
+
+  /** Drops what was said; what is on its way stays. */
+  forget() {
+    list.setAttribute("aria-busy", "true");
+    const going = [...this.#outgoing.values()];
+    for (const element of going) element.isNumbered = false;
+    list.replaceChildren(...going);
+    this.#numbered.clear();
+    this.#own.clear();
+    this.#answered.clear();
+    this.#lastAt = 0;
+  }
+
+  /** Drops a message on its way. */
+  drop(item) {
+    this.#outgoing.get(item.key)?.remove();
+    this.#outgoing.delete(item.key);
   }
 
   /** What was said before is all there. */

@@ -19,7 +19,7 @@ export class Outbox {
   #running = false;
   #wake = () => {};
 
-  /** `handlers`: `changed(item)`, `accepted(item, id, view)`. An item: `{key, text, images, lang, state, code}` with the state
+  /** `handlers`: `changed(item)`, `dropped(item)`, `accepted(item, id, view)`. An item: `{key, text, images, lang, state, code}` with the state
    * `sending`, `waiting` (it is tried again by itself; `code` says why, if the server did) or `failed`. */
   constructor(handlers) {
     this.#handlers = handlers;
@@ -28,7 +28,7 @@ export class Outbox {
 
   /** Takes up what was kept before a reload. */
   async open() {
-    const kept = await Kept.open(`${session.user} ${session.conversation ?? ""}`);
+    const kept = await Kept.open(session.owner);
     const before = await kept.all();
     // Written while it was not known yet who writes.
     for (const item of this.#items) await kept.put(item);
@@ -37,6 +37,15 @@ export class Outbox {
     this.#items.sort((a, b) => a.at - b.at);
     for (const item of this.#items) this.#handlers.changed(item);
     this.#run();
+  }
+
+  /** Somebody else is here. A guest whom the server has forgotten is still the same person; the widget's visitor is not. */
+  async anew() {
+    if (isWidget) {
+      for (const item of this.#items) this.#handlers.dropped(item);
+      this.#items = [];
+    }
+    if (this.#kept) await this.open();
   }
 
   get isEmpty() {
@@ -82,6 +91,8 @@ export class Outbox {
         await this.remove(item);
         this.#handlers.accepted(item, id, view);
       } catch (error) {
+        // Of who was here before.
+        if (!this.#items.includes(item)) continue;
         if (!(await this.#failed(item, error))) item.state = "failed";
         this.#handlers.changed(item);
       }

@@ -59,6 +59,8 @@ class Session {
   #renewing = null;
   user = null;
   conversation = null;
+  /** Called when this session is another user's than before: the guest is forgotten, or the host page has another visitor. */
+  changed = () => {};
 
   /** The token, renewed before it ends. Requests at the same time share one renewal. */
   async token() {
@@ -68,6 +70,11 @@ class Session {
     return this.#token;
   }
 
+  /** Whose session this is, once that is known. */
+  get owner() {
+    return this.user === null ? null : `${this.user} ${this.conversation ?? ""}`;
+  }
+
   /** The server has refused this token. */
   expire(token) {
     if (this.#token === token) this.#endsAt = 0;
@@ -75,12 +82,14 @@ class Session {
 
   async #renew() {
     const session = isWidget ? await this.#ofHost() : await locked(() => this.#ofGuest());
+    const before = this.owner;
     this.user = session.user;
     this.conversation = session.conversation ?? null;
     // A token that lives shorter than the margin is used for half its life.
     const seconds = Math.max(session.expires_in - MARGIN, session.expires_in / 2);
     this.#endsAt = Date.now() + seconds * 1000;
     this.#token = session.token;
+    if (before !== null && before !== this.owner) this.changed();
   }
 
   async #ofGuest() {
@@ -104,8 +113,11 @@ class Session {
 
   /** A request in this session's name; tried once more if the token turns out to have ended. */
   async fetch(path, options = {}) {
+    const { owner } = this;
     for (let again = true; ; again = false) {
       const token = await this.token();
+      // The path is the one of who was here before.
+      if (owner !== null && owner !== this.owner) throw new Error("another user");
       const headers = { ...options.headers, authorization: `Bearer ${token}` };
       const response = await fetch(address(path), { ...options, headers, cache: "no-store" });
       if (response.status !== 401 || !again) return response;

@@ -15,6 +15,9 @@ const HUSH = 10_000;
 /** A page that nobody looks at gives its connection back: browsers have six per site, for all tabs together. */
 const UNSEEN = 60_000;
 
+/** Refusals that waiting does not mend: another attempt is made (the page's site may have another token by then), and not promised. */
+const FINAL = new Set(["unauthorized", "session_expired", "not_allowed"]);
+
 const MIN_PAUSE = 500;
 const MAX_PAUSE = 20_000;
 
@@ -34,7 +37,7 @@ export class Stream {
   /** Whether an answer is awaited: then the stream stays open unseen. */
   isWanted = () => false;
 
-  /** `handlers`: `message`, `state`, `ended` with their data; `connection` with `connecting`, `connected`, `offline`; `refused`. */
+  /** `handlers`: `message`, `state`, `ended` with their data; `reset`; `connection` with `connecting`, `connected`, `offline`, `refused`; `refused`. */
   constructor(handlers) {
     this.#handlers = handlers;
     addEventListener("online", () => this.now());
@@ -50,15 +53,19 @@ export class Stream {
   /** Connects and stays connected for as long as the page lives. */
   async run() {
     for (;;) {
+      let how = "offline";
       try {
         await this.#read();
         this.#failures = Math.max(1, this.#failures);
       } catch (error) {
         this.#failures += 1;
-        if (error instanceof Refused) this.#handlers.refused(error);
+        if (error instanceof Refused) {
+          this.#handlers.refused(error);
+          if (FINAL.has(error.code)) how = "refused";
+        }
         this.#atLeast = error.retryAfter ?? 0;
       }
-      this.#handlers.connection("offline");
+      this.#handlers.connection(how);
       await this.#pause();
     }
   }
@@ -67,6 +74,12 @@ export class Stream {
   now() {
     this.#wake();
     this.#look();
+  }
+
+  /** Somebody else is here: begins with that conversation's newest messages. */
+  anew() {
+    this.#last = 0;
+    if (this.#isOpen) this.#abort.abort();
   }
 
   async #pause() {
@@ -101,12 +114,14 @@ export class Stream {
     try {
       await session.token();
       this.#heardAt = Date.now();
+      const { owner } = session;
       const headers = { accept: "text/event-stream" };
       let query = "html=true";
       if (this.#last) headers["last-event-id"] = String(this.#last);
       else query += `&last=${FIRST}`;
       const options = { headers, signal: this.#abort.signal };
       const response = await session.fetch(session.path(`events?${query}`), options);
+      if (owner !== session.owner) throw new Error("another user");
       if (!response.ok) throw await Refused.from(response);
       this.#isOpen = true;
       this.#handlers.connection("connected");
@@ -147,6 +162,9 @@ export class Stream {
       case "message":
         this.#last = data.n;
         return this.#handlers.message(data);
+      case "reset":
+        this.#last = 0;
+        return this.#handlers.reset();
       case "state":
         this.#failures = 0;
         return this.#handlers.state(data);

@@ -4,6 +4,9 @@
 (() => {
   "use strict";
 
+  /** How long the frame may take to say its first word, in milliseconds. */
+  const READY_WITHIN = 10_000;
+
   const script = document.currentScript;
   if (!script || window.caigunnChat) return;
 
@@ -82,6 +85,10 @@
     frame.referrerPolicy = "no-referrer";
     frame.src = address.href;
     shadow.append(frame);
+    // A browser does not tell a page that it has refused to show a frame.
+    setTimeout(() => {
+      if (!isReady) console.warn(`caigunn chat: ${base.origin} shows no chat here: is this origin, ${location.origin}, listed in \`origins\`?`);
+    }, READY_WITHIN);
   }
 
   /** The visitor's token: as it stands in the tag, or asked of the site, which knows the visitor by a cookie. */
