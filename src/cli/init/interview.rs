@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::live::{self, Blame};
-use super::terminal::{Asked, Terminal};
+use super::terminal::{Asked, Help, Remedy, Terminal};
 use super::{Answers, Args, Channel, Credentials, Given, Kind, Place, Stop, secrets_folder};
 use crate::app::App;
 use crate::cli::output::Output;
@@ -28,14 +28,6 @@ pub(super) struct Interview<'a> {
     app: &'a App,
     args: &'a Args,
     terminal: Terminal,
-}
-
-/// What to do about a key or token that is not good.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Remedy {
-    Another,
-    LookAgain,
-    Keep,
 }
 
 impl<'a> Interview<'a> {
@@ -112,17 +104,12 @@ impl<'a> Interview<'a> {
                 }
                 Err(refused) => refused,
             };
-            match self.remedy(&text, blame != Blame::Neither).await? {
+            let help = if blame == Blame::Neither { Help::LookAgain } else { Help::Another };
+            match self.terminal.remedy(&text, help).await? {
                 Remedy::Keep => return Ok(given),
                 Remedy::LookAgain => {}
-                Remedy::Another => {
-                    if blame != Blame::Key {
-                        given.token = Given::Value(self.terminal.secret(&TOKEN).await?);
-                    }
-                    if blame != Blame::Token {
-                        given.key = Given::Value(self.terminal.secret(&KEY).await?);
-                    }
-                }
+                Remedy::Another(secret) if blame == Blame::Token => given.token = Given::Value(secret),
+                Remedy::Another(secret) => given.key = Given::Value(secret),
             }
         }
     }
@@ -153,15 +140,17 @@ impl<'a> Interview<'a> {
             return Ok(channel);
         }
         loop {
-            let (well, text) = live::channel(self.app, &channel).await;
-            if well {
-                self.terminal.say(&format!("{text}\n"));
-                return Ok(channel);
-            }
-            match self.remedy(&text, true).await? {
+            let (text, help) = match live::channel(self.app, &channel).await {
+                Ok(text) => {
+                    self.terminal.say(&format!("{text}\n"));
+                    return Ok(channel);
+                }
+                Err(wrong) => wrong,
+            };
+            match self.terminal.remedy(&text, help).await? {
                 Remedy::Keep => return Ok(channel),
                 Remedy::LookAgain => {}
-                Remedy::Another => channel.secret = Given::Value(self.terminal.secret(asked).await?),
+                Remedy::Another(secret) => channel.secret = Given::Value(secret),
             }
         }
     }
@@ -272,20 +261,6 @@ impl<'a> Interview<'a> {
         }
         let path = std::path::absolute(file).map_err(|error| unusable(&error.to_string()))?;
         Ok(Given::File(path, Secret::new(text)))
-    }
-
-    /// Says what is wrong, and asks what to do about it.
-    async fn remedy(&self, text: &str, another: bool) -> Result<Remedy, Stop> {
-        if self.terminal.is_quiet() {
-            return Err(Stop::Refused(format!("{text}\nhint: --untested writes it all the same")));
-        }
-        Output::line(text);
-        let choices =
-            [("another", "give another one"), ("again", "look again: it is mended"), ("keep", "keep it as it is")];
-        let default = if another { 0 } else { 1 };
-        let remedies = [Remedy::Another, Remedy::LookAgain, Remedy::Keep];
-        let chosen = self.terminal.choose(&choices, default, false).await?;
-        Ok(chosen.first().map_or(Remedy::LookAgain, |n| remedies[*n]))
     }
 }
 

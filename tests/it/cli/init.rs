@@ -141,14 +141,12 @@ async fn from_the_first_question_to_the_first_answer() {
     screen.answers("The access token", TOKEN).await;
     screen.answers("The chatbot's API key", "mistyped-key").await;
     screen.answers("refuses the API key", "").await;
-    screen.answers("The chatbot's API key", KEY).await;
+    screen.answers("nothing came", KEY).await;
     screen.shows("ok    CaiGunn accepts both").await;
     screen.answers("Where do people write", "telegram, discord, http").await;
     screen.answers("from @BotFather", "mistyped-token").await;
-    screen.answers("is no bot token", "1").await;
-    screen.answers("from @BotFather", "123456789:AAFakeTokenOfTheTests_0123456789-xyz").await;
-    screen.answers("Telegram refuses the token", "another").await;
-    screen.answers("from @BotFather", telegram::TOKEN).await;
+    screen.answers("is no bot token", "123456789:AAFakeTokenOfTheTests_0123456789-xyz").await;
+    screen.answers("Telegram refuses the token", telegram::TOKEN).await;
     screen.shows("Telegram accepts the token: @bridge_test_bot").await;
     screen.answers("developer portal", discord::TOKEN).await;
     screen.shows("Discord accepts the token: bridge_test_bot").await;
@@ -276,6 +274,36 @@ async fn what_is_typed_is_hidden_while_it_is_a_secret() {
     screen.answers("from @BotFather", telegram::TOKEN).await;
     screen.shows("The file to write").await;
     assert!(screen.echoes());
+
+    // Nor is what is pasted after something went wrong.
+    let mut screen = newcomer.at_terminal(&["--channel", "telegram"]);
+    screen.answers("Is there a CaiGunn account", "1").await;
+    screen.answers("The access token", "mistyped-token").await;
+    screen.answers("The chatbot's API key", KEY).await;
+    screen.shows("refuses the access token").await;
+    screen.asks().await;
+    assert!(!screen.echoes());
+    screen.types(&format!("{TOKEN}\n"));
+    screen.shows("ok    CaiGunn accepts both").await;
+    assert!(!screen.shown().contains(TOKEN), "{}", screen.shown());
+}
+
+#[tokio::test]
+async fn while_caigunn_is_away_enter_looks_again() {
+    let newcomer = Newcomer::new().await;
+    let caigunn = steady_addr();
+    let args = ["init", "--caigunn-url", &format!("http://{caigunn}"), "--channel", "http", "--listen", "127.0.0.1:0"];
+    let mut screen = Screen::start(newcomer.home(), newcomer.tmp.path(), &args);
+    screen.answers("Is there a CaiGunn account", "1").await;
+    screen.answers("The access token", TOKEN).await;
+    screen.answers("The chatbot's API key", KEY).await;
+    screen.answers("does not answer as it should", "").await;
+    screen.shows("does not answer as it should").await;
+    screen.asks().await;
+    let listener = TcpListener::bind(caigunn).await.unwrap();
+    let _caigunn = Sandbox::start(listener, SandboxOptions::default()).await.unwrap();
+    screen.types("\n");
+    screen.shows("ok    CaiGunn accepts both").await;
 }
 
 #[tokio::test]
@@ -451,7 +479,9 @@ async fn what_does_not_answer_is_looked_at_again_or_kept() {
     screen.answers("developer portal", discord::TOKEN).await;
     screen.shows("the Message Content intent is off").await;
     newcomer.discord.grants_message_content(true);
-    screen.answers("Number", "again").await;
+    // Another token is no help here, and what is pasted all the same is not shown.
+    screen.answers("Enter to look again", "mistyped-token").await;
+    screen.answers("that is neither", "").await;
     screen.shows("the Message Content intent is on").await;
     screen.answers("Where do the keys and tokens go?", "").await;
     let (code, shown) = screen.ends().await;
