@@ -9,13 +9,18 @@ use super::terminal::{Asked, Help, Remedy, Terminal};
 use super::{Answers, Args, Channel, Credentials, Given, Kind, Place, Stop, secrets_folder};
 use crate::app::App;
 use crate::cli::output::Output;
-use crate::model::Secret;
+use crate::model::{Lang, Secret};
 
 const LISTEN: &str = "127.0.0.1:8080";
 const OUTPUT: &str = "bridge.toml";
 
-const TOKEN: Asked = Asked { what: "The access token", place: "", flag: "--access-token-file FILE" };
-const KEY: Asked = Asked { what: "The chatbot's API key", place: "", flag: "--api-key-file FILE" };
+const TOKEN: Asked = Asked {
+    what: "The access token",
+    place: ", from the CaiGunn account's settings",
+    flag: "--access-token-file FILE",
+};
+const KEY: Asked =
+    Asked { what: "The chatbot's API key", place: ", from the chatbot's page there", flag: "--api-key-file FILE" };
 const TELEGRAM: Asked =
     Asked { what: "The Telegram bot's token", place: ", from @BotFather", flag: "--token-file telegram=FILE" };
 const DISCORD: Asked = Asked {
@@ -55,12 +60,22 @@ impl<'a> Interview<'a> {
             channels.push(self.channel(*kind, &kinds).await?);
         }
         let listen = self.listen(&kinds).await?;
+        let playground = kinds.contains(&Kind::Http) && self.playground(listen).await?;
         let output = self.output().await?;
         let is_ours = |given: &Given| matches!(given, Given::Value(_));
         let secrets = account.iter().flat_map(|account| [&account.token, &account.key]);
         let any_of_ours = secrets.chain(channels.iter().map(|channel| &channel.secret)).any(is_ours);
         let secrets = if any_of_ours { self.secrets(&output).await? } else { Place::Files };
-        Ok(Answers { account, caigunn_url: args.caigunn_url.clone(), channels, listen, secrets, output })
+        Ok(Answers {
+            account,
+            caigunn_url: args.caigunn_url.clone(),
+            channels,
+            language: language(),
+            listen,
+            playground,
+            secrets,
+            output,
+        })
     }
 
     async fn account(&self) -> Result<Option<Credentials>, Stop> {
@@ -194,6 +209,11 @@ impl<'a> Interview<'a> {
         }
     }
 
+    /// Whoever reaches the page can use it: it is offered by itself only where nobody else does.
+    async fn playground(&self, listen: SocketAddr) -> Result<bool, Stop> {
+        self.terminal.agrees("Serve a chat page at /chat?", listen.ip().is_loopback()).await
+    }
+
     async fn output(&self) -> Result<PathBuf, Stop> {
         let mut named = self.args.output.clone();
         loop {
@@ -281,6 +301,16 @@ fn needing(kinds: &[Kind]) -> usize {
 fn taken(output: &Path) -> Option<PathBuf> {
     let there = |path: &PathBuf| path.symlink_metadata().is_ok();
     [output.to_owned(), secrets_folder(output)].into_iter().find(there)
+}
+
+/// The language of whoever sits here, where it is one that the bridge speaks besides its usual one. POSIX has this order:
+/// https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
+fn language() -> Option<Lang> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set)?;
+    // Without the character set: `zh_TW.UTF-8`.
+    let tag = locale.split(['.', '@']).next()?;
+    Lang::from_tag(tag).filter(|lang| *lang != Lang::default())
 }
 
 /// 256 bits, in hex.

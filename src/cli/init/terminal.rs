@@ -116,6 +116,19 @@ impl Terminal {
         }
     }
 
+    /// Yes or no.
+    pub(super) async fn agrees(&self, question: &str, default: bool) -> Result<bool, Stop> {
+        loop {
+            let answer = self.line(question, if default { "Y/n" } else { "y/N" }).await?;
+            match answer.to_ascii_lowercase().as_str() {
+                "y/n" => return Ok(default),
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => Output::line("y or n"),
+            }
+        }
+    }
+
     /// A secret, typed without being shown; asked until there is one.
     pub(super) async fn secret(&self, asked: &Asked) -> Result<Secret, Stop> {
         let Asked { what, place, flag } = asked;

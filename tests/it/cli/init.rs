@@ -100,7 +100,8 @@ impl Newcomer {
             assert!(!text.contains(key.trim()), "{text}");
         }
         let host = |url: &str| url.trim_start_matches("http://").to_owned();
-        text.replace(&self.home().display().to_string(), "[home]")
+        text.replace(env!("CARGO_BIN_EXE_caigunn-bridge"), "[bridge]")
+            .replace(&self.home().display().to_string(), "[home]")
             .replace(&host(&self.caigunn.base_url()), "[caigunn]")
             .replace(&host(self.telegram.url()), "[telegram]")
             .replace(&host(self.discord.url()), "[discord]")
@@ -152,6 +153,8 @@ async fn from_the_first_question_to_the_first_answer() {
     screen.shows("Discord accepts the token: bridge_test_bot").await;
     screen.answers("listens on", "8080").await;
     screen.answers("listens on", &addr).await;
+    screen.answers("Serve a chat page", "what").await;
+    screen.answers("y or n", "no").await;
     screen.answers("The file to write", "").await;
     screen.answers("Where do the keys and tokens go?", "").await;
     let (code, shown) = screen.ends().await;
@@ -201,6 +204,7 @@ async fn without_an_account_the_sandbox_answers() {
     screen.answers("a number from 1 to 2", "2").await;
     screen.answers("Where do people write", "").await;
     screen.answers("listens on", &addr).await;
+    screen.answers("Serve a chat page", "").await;
     screen.answers("The file to write", "here/my bridge.toml").await;
     screen.answers("Where do the keys and tokens go?", "2").await;
     let (code, shown) = screen.ends().await;
@@ -230,6 +234,7 @@ async fn ctrl_c_leaves_nothing_behind() {
             ("Is there a CaiGunn account", "2\n"),
             ("Where do people write", "3\n"),
             ("listens on", "\n"),
+            ("Serve a chat page", "\n"),
             ("The file to write", "\n"),
             ("Where do the keys and tokens go?", "\x03"),
         ],
@@ -311,6 +316,7 @@ async fn a_file_that_exists_is_not_written_over_unasked() {
     let newcomer = Newcomer::new().await;
     std::fs::write(newcomer.home().join("bridge.toml"), "mine").unwrap();
     let mut screen = newcomer.at_terminal(&["--sandbox", "--channel", "http", "--listen", "127.0.0.1:0"]);
+    screen.answers("Serve a chat page", "").await;
     screen.answers("The file to write", "").await;
     screen.answers("bridge.toml exists already", "").await;
     screen.answers("The file to write", "other.toml").await;
@@ -329,6 +335,7 @@ async fn a_file_that_exists_is_not_written_over_unasked() {
     assert_eq!(newcomer.file("bridge.toml"), "mine");
 
     let mut screen = newcomer.at_terminal(&["--sandbox", "--channel", "http", "--listen", "127.0.0.1:0"]);
+    screen.answers("Serve a chat page", "").await;
     screen.answers("The file to write", "bridge.toml").await;
     screen.answers("bridge.toml exists already", "overwrite").await;
     screen.answers("Where do the keys and tokens go?", "inline").await;
@@ -361,7 +368,7 @@ async fn the_answers_may_come_through_a_pipe() {
     exit code 2
     ");
     assert_eq!(newcomer.names(), Vec::<String>::new());
-    let ended = piped(&format!("1\n{TOKEN}\n{KEY}\n3\n127.0.0.1:0\nbridge.toml\n2\n")).await;
+    let ended = piped(&format!("1\n{TOKEN}\n{KEY}\n3\n127.0.0.1:0\ny\nbridge.toml\n2\n")).await;
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{}", ended.out);
     assert!(!newcomer.redacted(&ended.out).contains(KEY), "{}", ended.out);
     assert!(newcomer.file("bridge.toml").contains(&format!("api_key = \"{KEY}\"")));
@@ -436,14 +443,30 @@ async fn flags_alone() {
     Written: bridge.toml
 
     Next:
-      caigunn-bridge check --online
-      caigunn-bridge run
+      [bridge] check --online
+      [bridge] run
     exit code 0
     ");
     insta::assert_snapshot!("flags_alone", newcomer.redacted(&newcomer.file("bridge.toml")));
     assert!(!newcomer.names().contains(&"bridge.secrets".to_owned()), "every secret is in a file already");
     let checked = newcomer.runs(&["check", "--online"]).await;
     assert_eq!((checked.code, checked.err.as_str()), (0, ""), "{}", checked.out);
+}
+
+#[tokio::test]
+async fn the_chat_page_is_for_this_machine_and_the_language_is_the_users() {
+    let newcomer = Newcomer::new().await;
+    let written = async |listen: &str, locale: &str| {
+        let mut command = bare(&["init", "--sandbox", "--channel", "http", "--yes", "--force", "--listen", listen]);
+        command.current_dir(newcomer.home()).env("HOME", newcomer.home()).env("LC_MESSAGES", "").env("LANG", locale);
+        assert_eq!(ran(command).await.code, 0);
+        let config: toml::Table = newcomer.file("bridge.toml").parse().unwrap();
+        let of = |key: &str| config["channels"]["web"].get(key).map(ToString::to_string).unwrap_or_default();
+        [of("playground"), of("language")]
+    };
+    assert_eq!(written("127.0.0.1:0", "zh_TW.UTF-8").await, ["true", "\"zh-TW\""]);
+    assert_eq!(written("[::1]:0", "C.UTF-8").await, ["true", ""]);
+    assert_eq!(written("0.0.0.0:0", "en_GB.UTF-8").await, ["", ""]);
 }
 
 #[tokio::test]
