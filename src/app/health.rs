@@ -1,6 +1,7 @@
 //! Reads the health of the running parts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -15,6 +16,8 @@ pub(crate) struct Vitals {
     pub(crate) shared: Arc<Shared>,
     pub(crate) parts: ArcSwap<LiveParts>,
     pub(crate) reload: Mutex<Option<ReloadHealth>>,
+    /// The names of files of secrets that cannot be read at the moment.
+    pub(crate) unread: Mutex<Vec<String>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -35,6 +38,7 @@ impl HealthSource for Vitals {
             channels: self.channels(),
             bots: self.bots(),
             reload: self.reload(),
+            unread: self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }
@@ -55,6 +59,12 @@ impl Vitals {
 
     pub(crate) fn reloaded(&self, how: ReloadHealth) {
         *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
+    }
+
+    /// Their names alone: `/readyz` may be public, and shows no paths.
+    pub(crate) fn unread(&self, files: &BTreeSet<PathBuf>) {
+        let names = files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned()));
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();
     }
 
     fn bots(&self) -> Vec<PartHealth> {

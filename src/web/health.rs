@@ -24,6 +24,9 @@ pub struct Health {
     /// How the last reload of the configuration ended, once there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reload: Option<ReloadHealth>,
+    /// Files of secrets, by name, that were read and cannot be any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
 }
 
 /// How a reload of the configuration ended.
@@ -111,6 +114,8 @@ impl Health {
             }
             warnings.extend(reload.needs_restart.iter().map(|key| format!("{key} was changed: it needs a restart")));
         }
+        let unread = self.unread.iter();
+        warnings.extend(unread.map(|name| format!("{name}, a secret's file, cannot be read: its old value goes on")));
         warnings
     }
 }
