@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::telemetry;
 use crate::contract::channel::StateReporter;
 use crate::model::ChannelId;
 use crate::pipeline::{BotState, Shared};
@@ -103,14 +104,18 @@ impl Vitals {
         let before = std::mem::take(known);
         let up = |ok: bool| if ok { 1.0 } else { 0.0 };
         for part in self.channels() {
-            known.insert(("channel", part.name.clone()));
+            if known.insert(("channel", part.name.clone())) && !before.contains(&("channel", part.name.clone())) {
+                telemetry::begin_channel(&part.name);
+            }
             metrics::gauge!("bridge_channel_up", "channel" => part.name.clone()).set(up(part.ok));
             if let Some(age) = part.last_heard {
                 metrics::gauge!("bridge_channel_last_heard_seconds", "channel" => part.name).set(age);
             }
         }
         for part in self.bots() {
-            known.insert(("bot", part.name.clone()));
+            if known.insert(("bot", part.name.clone())) && !before.contains(&("bot", part.name.clone())) {
+                telemetry::begin_bot(&part.name);
+            }
             metrics::gauge!("bridge_bot_up", "bot" => part.name).set(up(part.ok));
         }
         // A gauge cannot be taken back. Zero would be an alarm for what is not wanted any more; no number is none.
