@@ -104,7 +104,11 @@ impl Health {
         let of_kind = |(kind, parts): (&str, &Vec<PartHealth>)| {
             let wrong = parts.iter().filter(|part| !part.ok || !part.detail.is_empty());
             wrong
-                .map(|part| format!("{kind} {}: {} {}", part.name, part.state, part.detail).trim_end().to_owned())
+                .map(|part| {
+                    let said = [part.state, part.detail.as_str()];
+                    let said: Vec<_> = said.into_iter().filter(|part| !part.is_empty()).collect();
+                    format!("{kind} {}: {}", part.name, said.join(": "))
+                })
                 .collect::<Vec<_>>()
         };
         let mut warnings: Vec<String> = parts.into_iter().flat_map(of_kind).collect();
@@ -170,7 +174,7 @@ mod tests {
         let (state, detail) = ("limited", "grant it a right".to_owned());
         health.channels[1] = PartHealth { state, detail, ..part("b", true) };
         assert!(health.not_ready().is_empty(), "it works");
-        assert_eq!(health.warnings(), ["channel a: bad_config", "channel b: limited grant it a right"]);
+        assert_eq!(health.warnings(), ["channel a: bad_config", "channel b: limited: grant it a right"]);
         health.channels.pop();
         assert_eq!(health.not_ready(), ["no channel is connected"]);
     }

@@ -50,7 +50,7 @@ pub(super) async fn caigunn(
                 "can this machine reach it? Is a proxy needed?",
             ),
         };
-        (blame, format!("WRONG {what}: {error}\n      hint: {hint}"))
+        (blame, format!("WRONG {what}: {}\n      hint: {hint}", error.told()))
     })
 }
 

@@ -425,7 +425,7 @@ async fn flags_alone() {
     let wrong = ["--access-token-file", "token", "--api-key-file", "wrong", "--yes"];
     let refused = newcomer.by_flags(&wrong).await;
     insta::assert_snapshot!(said(refused), @r"
-    WRONG CaiGunn refuses the API key: uids: HTTP 403 from [caigunn] (API key refused): The api key is not valid.
+    WRONG CaiGunn refuses the API key: HTTP 403 from [caigunn] (API key refused): The api key is not valid.
           hint: copy the whole of it from the chatbot's settings; it must be of a chatbot of this account
     hint: --untested writes it all the same
     nothing was written
