@@ -35,12 +35,14 @@ fn configuration(loaded: &Loaded) -> Vec<Look> {
     let channels = config.channels.len() + loaded.broken.len();
     let counts = [count(config.accounts.len(), "account"), count(config.bots.len(), "bot"), count(channels, "channel")];
     let counts = format!("configuration from {from}: {}", counts.join(", "));
-    let mut looks = vec![if channels == 0 {
+    let mut looks = Vec::new();
+    // With mistakes in it, it is not well; each of them is told.
+    if channels == 0 {
         let hint = "`caigunn-bridge init` writes a configuration; in one of your own add a `[channels.<id>]` section";
-        Look::wrong(Leg::Config, counts, hint)
-    } else {
-        Look::ok(Leg::Config, counts)
-    }];
+        looks.push(Look::wrong(Leg::Config, counts, hint));
+    } else if loaded.broken.is_empty() {
+        looks.push(Look::ok(Leg::Config, counts));
+    }
     // That there is no channel has been said.
     let warnings = loaded.warnings.iter().filter(|warning| warning.key != "channels" && !warning.is_of_open_file());
     looks.extend(warnings.map(|warning| of_warning(Leg::Config, warning)));

@@ -1,11 +1,13 @@
 //! Reads the health of the running parts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::telemetry;
 use crate::contract::channel::StateReporter;
 use crate::model::ChannelId;
 use crate::pipeline::{BotState, Shared};
@@ -15,6 +17,8 @@ pub(crate) struct Vitals {
     pub(crate) shared: Arc<Shared>,
     pub(crate) parts: ArcSwap<LiveParts>,
     pub(crate) reload: Mutex<Option<ReloadHealth>>,
+    /// The names of files of secrets that cannot be read at the moment.
+    pub(crate) unread: Mutex<Vec<String>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -36,6 +40,7 @@ impl HealthSource for Vitals {
             channels: self.channels(),
             bots: self.bots(),
             reload: self.reload(),
+            unread: self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }
@@ -56,6 +61,12 @@ impl Vitals {
 
     pub(crate) fn reloaded(&self, how: ReloadHealth) {
         *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
+    }
+
+    /// Their names alone: `/readyz` may be public, and shows no paths.
+    pub(crate) fn unread(&self, files: &BTreeSet<PathBuf>) {
+        let names = files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned()));
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();
     }
 
     fn bots(&self) -> Vec<PartHealth> {
@@ -94,14 +105,18 @@ impl Vitals {
         let before = std::mem::take(known);
         let up = |ok: bool| if ok { 1.0 } else { 0.0 };
         for part in self.channels() {
-            known.insert(("channel", part.name.clone()));
+            if known.insert(("channel", part.name.clone())) && !before.contains(&("channel", part.name.clone())) {
+                telemetry::begin_channel(&part.name);
+            }
             metrics::gauge!("bridge_channel_up", "channel" => part.name.clone()).set(up(part.ok));
             if let Some(age) = part.last_heard {
                 metrics::gauge!("bridge_channel_last_heard_seconds", "channel" => part.name).set(age);
             }
         }
         for part in self.bots() {
-            known.insert(("bot", part.name.clone()));
+            if known.insert(("bot", part.name.clone())) && !before.contains(&("bot", part.name.clone())) {
+                telemetry::begin_bot(&part.name);
+            }
             metrics::gauge!("bridge_bot_up", "bot" => part.name).set(up(part.ok));
         }
         // A gauge cannot be taken back. Zero would be an alarm for what is not wanted any more; no number is none.

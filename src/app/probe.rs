@@ -131,7 +131,7 @@ async fn of_bots(opened: &Opened) -> Vec<Look> {
     for bot in bots {
         let finding = match bot.client().uids(Page { offset: 0, limit: 1 }, UidsFilter::default()).await {
             Ok(_) => Finding::ok("CaiGunn accepts its key and token"),
-            Err(error) => Finding::wrong(error.to_string(), hint(error.class)),
+            Err(error) => Finding::wrong(format!("CaiGunn: {}", error.told()), hint(error.class)),
         };
         looks.push(Look::found(Leg::Bot, bot.name.as_str(), finding));
     }

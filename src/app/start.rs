@@ -153,8 +153,8 @@ impl App {
             channels: units.iter().map(|unit| (unit.id.clone(), unit.generation, unit.reporter.clone())).collect(),
             broken_bots: opened.broken.clone(),
         };
-        let (parts, reload) = (ArcSwap::from_pointee(parts), Mutex::default());
-        let vitals = Arc::new(Vitals { shared: Arc::clone(&shared), parts, reload, stop: stop.clone() });
+        let (parts, reload, unread) = (ArcSwap::from_pointee(parts), Mutex::default(), Mutex::default());
+        let vitals = Arc::new(Vitals { shared: Arc::clone(&shared), parts, reload, unread, stop: stop.clone() });
         for unit in &mut units {
             unit.start(&store, &tasks, ground.grace);
         }

@@ -54,7 +54,24 @@ fn install() -> PrometheusHandle {
         tracing::warn!("another metrics recorder is installed; /metrics stays empty");
     }
     describe();
+    metrics::gauge!("bridge_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    for result in ["changed", "unchanged", "refused"] {
+        metrics::counter!("bridge_reloads_total", "result" => result).increment(0);
+    }
     handle
+}
+
+/// An alert on what a counter has grown by misses its first step where the counter begins with it: those of a channel begin
+/// with nothing.
+pub(crate) fn begin_channel(channel: &str) {
+    for result in ["sent", "retry", "rejected", "gave_up", "address_refused", "target_gone", "expired", "poisoned"] {
+        metrics::counter!("bridge_sends_total", "channel" => channel.to_owned(), "result" => result).increment(0);
+    }
+}
+
+/// The same of a bot.
+pub(crate) fn begin_bot(bot: &str) {
+    metrics::counter!("bridge_breaker_opened_total", "bot" => bot.to_owned()).increment(0);
 }
 
 fn describe() {
@@ -82,6 +99,7 @@ fn describe() {
         "bridge_store_failures_total",
         "Changes that the store could not take (disk full, locked, media budget used up)."
     );
+    gauge!("bridge_build_info", "Always 1; the version is in the label.");
     gauge!("bridge_turns", "Turns in the store, by state.");
     gauge!("bridge_turns_oldest_seconds", Unit::Seconds, "Age of the oldest turn that is due.");
     gauge!("bridge_turns_in_flight", "Turns being worked on.");

@@ -113,6 +113,12 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    /// The same for a person who has made no call and does not know its name.
+    pub fn told(&self) -> String {
+        let whole = self.to_string();
+        whole.strip_prefix(self.call).and_then(|rest| rest.strip_prefix(": ")).map_or(whole.clone(), str::to_owned)
+    }
+
     fn with_status(&self, f: &mut fmt::Formatter<'_>, status: u16) -> fmt::Result {
         write!(f, "{}: HTTP {status} from {}", self.call, self.host)?;
         let note = match self.kind {

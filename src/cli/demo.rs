@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use image::{ImageFormat, Rgb, RgbImage};
 use tokio::net::TcpListener;
 
-use crate::app::App;
 use crate::app::lifecycle::Signals;
+use crate::app::{App, StartError};
 use crate::cli::output::Output;
-use crate::cli::run::{init_logs, refuse};
+use crate::cli::run::{cannot_listen, init_logs, refuse};
 use crate::cli::{Exit, help};
 use crate::config::Sources;
 use crate::model::Secret;
@@ -83,6 +83,8 @@ async fn run_in(app: &App, listen: SocketAddr, folder: &Folder) -> Exit {
     let signals = Signals::listen();
     let running = match app.start(&loaded).await {
         Ok(running) => running,
+        // It has no configuration in which another address could be set.
+        Err(StartError::Listen { addr, error }) => return cannot_listen(addr, &error),
         Err(error) => return refuse(&error),
     };
     invite(running.addr(), &picture);

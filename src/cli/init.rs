@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::cli::output::Output;
 use crate::cli::{Exit, help};
-use crate::model::Secret;
+use crate::model::{Lang, Secret};
 use interview::Interview;
 
 #[derive(clap::Args)]
@@ -138,7 +138,11 @@ struct Answers {
     /// Where CaiGunn is, if not where it always is.
     caigunn_url: Option<String>,
     channels: Vec<Channel>,
+    /// Of what the bridge itself says in the channels, if not the usual one.
+    language: Option<Lang>,
     listen: SocketAddr,
+    /// Whether the HTTP channel serves its chat page.
+    playground: bool,
     secrets: Place,
     output: PathBuf,
 }

@@ -12,6 +12,9 @@ use crate::contract::store::{StoreError, Utterance, WorkFilter, WorkId, WorkItem
 use crate::model::inbound::InboundEvent;
 use crate::model::{ChannelId, Clock, TurnId};
 
+/// Characters of a contact in a table.
+const WIDE: usize = 40;
+
 #[derive(clap::Args)]
 #[command(after_help = help::MESSAGES)]
 pub(super) struct Args {
@@ -175,7 +178,7 @@ fn list(items: &[WorkItem], json: bool) {
             vec![
                 shown(item.id),
                 item.channel.to_string(),
-                item.contact.as_ref().map(ToString::to_string).unwrap_or_default(),
+                short(item.contact.as_ref().map_or("", |key| key.as_str())),
                 item.state.as_str().to_owned(),
                 age(item.age),
                 item.attempts.to_string(),
@@ -184,6 +187,14 @@ fn list(items: &[WorkItem], json: bool) {
         })
         .collect();
     Output::table(&["ID", "CHANNEL", "CONTACT", "STATE", "AGE", "ATTEMPTS", "REASON"], &rows);
+}
+
+/// What a table has room for. `show` and `--json` have the whole.
+fn short(contact: &str) -> String {
+    if contact.chars().count() <= WIDE {
+        return contact.to_owned();
+    }
+    contact.chars().take(WIDE - 1).chain(['…']).collect()
 }
 
 /// The reason, and the platform's or CaiGunn's words for it, on one line.
@@ -197,7 +208,8 @@ async fn show(store: &dyn Store, text: &str) -> Result<Exit, StoreError> {
     let filter = WorkFilter { gone: true, limit: usize::MAX >> 1, ..WorkFilter::default() };
     let items = store.work(filter).await?;
     let item = parse(text).and_then(|id| items.iter().find(|item| item.id == id));
-    let view = match TurnId::parse(text) {
+    // A row is part of what was said to a message: that one is shown with it.
+    let view = match TurnId::parse(text).or(item.and_then(|item| item.turn)) {
         Some(id) => store.view(id).await?,
         None => None,
     };
@@ -219,6 +231,9 @@ async fn show(store: &dyn Store, text: &str) -> Result<Exit, StoreError> {
         field("error", item.error.as_deref().unwrap_or_default());
         field("attempts", &item.attempts.to_string());
         field("age", &age(item.age));
+        if matches!(item.id, WorkId::Row(_)) {
+            field("turn", &item.turn.map(|turn| turn.to_string()).unwrap_or_default());
+        }
     }
     let Some(view) = view else { return Ok(Exit::Ok) };
     if item.is_none() {
@@ -235,7 +250,7 @@ async fn show(store: &dyn Store, text: &str) -> Result<Exit, StoreError> {
             Utterance::Forgotten => field("", "(past its retention)"),
         }
     }
-    for row in items.iter().filter(|row| row.turn == Some(view.id)) {
+    for row in items.iter().filter(|row| row.turn == Some(view.id) && Some(row.id) != item.map(|item| item.id)) {
         field("not sent", &format!("{} {}", shown(row.id), why(row)));
     }
     Ok(Exit::Ok)
@@ -264,5 +279,17 @@ fn parse(text: &str) -> Option<WorkId> {
     match text.strip_prefix("out_") {
         Some(seq) => seq.parse().ok().map(WorkId::Row),
         None => TurnId::parse(text).map(WorkId::Turn),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn a_long_contact_is_cut_where_characters_end() {
+        assert_eq!(short("u:ann"), "u:ann");
+        assert_eq!(short(&"長".repeat(40)), "長".repeat(40));
+        assert_eq!(short(&"長".repeat(41)), "長".repeat(39) + "…");
     }
 }

@@ -1,5 +1,6 @@
 //! `run`: the daemon.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,6 +52,13 @@ pub(super) fn init_logs(loaded: &Loaded) -> Result<(), Exit> {
 pub(super) fn init_default_logs() {
     // The default filter is valid.
     let _ = telemetry::init_logs("info", LogFormat::Auto);
+}
+
+/// For the commands that are told by a flag where to listen.
+pub(super) fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> Exit {
+    let hint = format!("is another process using the port? `--listen {}:0` takes any free one", addr.ip());
+    Output::error(&format!("cannot listen on {addr}: {error}\nhint: {hint}"));
+    Exit::Failure
 }
 
 pub(super) fn refuse(error: &StartError) -> Exit {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::lifecycle::Signals;
 use crate::cli::output::Output;
-use crate::cli::run::init_default_logs;
+use crate::cli::run::{cannot_listen, init_default_logs};
 use crate::cli::{Exit, help};
 use crate::model::Secret;
 use crate::sandbox::{Sandbox, SandboxBot, SandboxOptions};
@@ -59,10 +59,7 @@ pub(super) async fn run(args: Args) -> Exit {
     let signals = Signals::listen();
     let listener = match TcpListener::bind(args.listen).await {
         Ok(listener) => listener,
-        Err(error) => {
-            Output::error(&format!("cannot listen on {}: {error}", args.listen));
-            return Exit::Failure;
-        }
+        Err(error) => return cannot_listen(args.listen, &error),
     };
     let bots = args.bots.into_iter().map(|(name, key)| SandboxBot { name, api_key: Secret::new(key) }).collect();
     let options = SandboxOptions {

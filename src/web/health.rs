@@ -29,6 +29,9 @@ pub struct Health {
     /// How the last reload of the configuration ended, once there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reload: Option<ReloadHealth>,
+    /// Files of secrets, by name, that were read and cannot be any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
 }
 
 /// How a reload of the configuration ended.
@@ -114,7 +117,11 @@ impl Health {
         let of_kind = |(kind, parts): (&str, &Vec<PartHealth>)| {
             let wrong = parts.iter().filter(|part| !part.ok || !part.detail.is_empty());
             wrong
-                .map(|part| format!("{kind} {}: {} {}", part.name, part.state, part.detail).trim_end().to_owned())
+                .map(|part| {
+                    let said = [part.state, part.detail.as_str()];
+                    let said: Vec<_> = said.into_iter().filter(|part| !part.is_empty()).collect();
+                    format!("{kind} {}: {}", part.name, said.join(": "))
+                })
                 .collect::<Vec<_>>()
         };
         let mut warnings: Vec<String> = store.chain(parts.into_iter().flat_map(of_kind)).collect();
@@ -124,6 +131,8 @@ impl Health {
             }
             warnings.extend(reload.needs_restart.iter().map(|key| format!("{key} was changed: it needs a restart")));
         }
+        let unread = self.unread.iter();
+        warnings.extend(unread.map(|name| format!("{name}, a secret's file, cannot be read: its old value goes on")));
         warnings
     }
 }
@@ -193,7 +202,7 @@ mod tests {
         let (state, detail) = ("limited", "grant it a right".to_owned());
         health.channels[1] = PartHealth { state, detail, ..part("b", true) };
         assert!(health.not_ready().is_empty(), "it works");
-        assert_eq!(health.warnings(), ["channel a: bad_config", "channel b: limited grant it a right"]);
+        assert_eq!(health.warnings(), ["channel a: bad_config", "channel b: limited: grant it a right"]);
         health.channels.pop();
         assert_eq!(health.not_ready(), ["no channel is connected"]);
     }

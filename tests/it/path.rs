@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Bridge, KEY, OTHER_KEY, Setup};
+use crate::support::{Bridge, KEY, OTHER_KEY, Setup, until};
 
 #[tokio::test]
 async fn a_text_is_answered() {
@@ -55,4 +55,18 @@ fn picture() -> Vec<u8> {
     let red = image::RgbImage::from_pixel(40, 30, image::Rgb([220, 20, 30]));
     red.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     bytes.into_inner()
+}
+
+/// An alert on growth needs a number to grow from.
+#[tokio::test]
+async fn what_alerts_count_is_there_from_the_start() {
+    let bridge = Bridge::new().await;
+    for line in [
+        "bridge_sends_total{channel=\"web\",result=\"gave_up\"} ",
+        "bridge_breaker_opened_total{bot=\"main\"} ",
+        "bridge_reloads_total{result=\"refused\"} ",
+        concat!("bridge_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+    ] {
+        until(line, async || bridge.metrics().await.contains(line)).await;
+    }
 }

@@ -7,7 +7,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::process::{Daemon, Place, SOON};
+use crate::support::process::{Daemon, Place, SOON, bare, ran};
 use crate::support::{KEY, OTHER_KEY, until};
 
 /// A place whose chatbot takes so long.
@@ -185,6 +185,17 @@ async fn a_port_in_use_is_named() {
     hint: is another process using the port? Set `server.listen` to another one
     ");
     assert!(!place.store().exists(), "nothing was begun");
+    // Where a flag says it, the flag is named.
+    for command in ["demo", "sandbox"] {
+        let refused = ran(bare(&[command, "--listen", &addr.to_string()])).await;
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{command}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(refused.err.replace(&addr.to_string(), "[addr]"), @r"
+            cannot listen on [addr]: Address already in use (os error 98)
+            hint: is another process using the port? `--listen 127.0.0.1:0` takes any free one
+            ");
+        }
+    }
 }
 
 #[tokio::test]

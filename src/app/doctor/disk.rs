@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Leg, Look, count, nearest_folder};
+use super::{Leg, Level, Look, count, nearest_folder};
 use crate::app::start;
 use crate::config::Loaded;
 use crate::contract::store::{Store, StoreError};
@@ -17,6 +17,9 @@ const SLOW: Duration = Duration::from_millis(50);
 
 /// With less than this the next write may be the one that fails.
 const LEAST_FREE: u64 = 64 << 20;
+
+/// What SQLite and the system say of what may not be written; SQLite's words: https://www.sqlite.org/rescode.html
+const READ_ONLY: [&str; 4] = ["readonly", "Read-only", "Permission denied", "unable to open"];
 
 /// How often the disk is tried. The best of them counts: what it is able to do, not what else it does just now.
 const TRIES: usize = 3;
@@ -33,8 +36,7 @@ pub(super) async fn look(loaded: &Loaded) -> (Vec<Look>, bool) {
     let store = match start::open_store(&loaded.config, &Clock::system(), false).await {
         Ok(store) => store,
         Err(error) => {
-            looks.insert(0, unusable(path, &error));
-            return (looks, false);
+            return (vec![unusable(path, &error, &looks)], false);
         }
     };
     let mut best = Ok(Duration::MAX);
@@ -44,22 +46,30 @@ pub(super) async fn look(loaded: &Loaded) -> (Vec<Look>, bool) {
             (Err(error), _) | (_, Err(error)) => Err(error),
         };
     }
-    let commit = match best {
-        Ok(took) => judged(format!("store {shown}: one commit takes {}", millis(took)), took),
-        Err(error) => unusable(path, &error),
+    let looked = match best {
+        Ok(took) => left_over(&*store, loaded).await.map(|left| (took, left)),
+        Err(error) => Err(error),
     };
-    looks.insert(0, commit);
-    match left_over(&*store, loaded).await {
-        Ok(left) => looks.extend(left),
-        Err(error) => looks.push(unusable(path, &error)),
+    match looked {
+        Ok((took, left)) => {
+            looks.insert(0, judged(format!("store {shown}: one commit takes {}", millis(took)), took));
+            looks.extend(left);
+        }
+        Err(error) => looks = vec![unusable(path, &error, &looks)],
     }
     store.close().await;
     (looks, sqlite::is_in_use(path))
 }
 
-fn unusable(path: &Path, error: &StoreError) -> Look {
+/// One trouble, told once: a disk that is too full is its cause.
+fn unusable(path: &Path, error: &StoreError, room: &[Look]) -> Look {
     let text = error.to_string();
-    let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, "look at the disk's space and health"));
+    let full = room.iter().find(|look| look.level == Level::Wrong).and_then(|look| look.hint.as_deref());
+    let usual = full.unwrap_or(match READ_ONLY.iter().any(|word| text.contains(word)) {
+        true => "whoever runs the bridge must be able to write the file and its folder: other files are made beside it",
+        false => "look at the disk's space and health",
+    });
+    let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, usual));
     Look::wrong(Leg::Store, format!("store {}: {what}", path.display()), hint)
 }
 
@@ -160,8 +170,9 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::{judged, scarce};
+    use super::{judged, scarce, unusable};
     use crate::app::doctor::Level;
+    use crate::contract::store::StoreError;
 
     #[test]
     fn a_slow_disk_is_worth_a_word() {
@@ -169,6 +180,21 @@ mod tests {
             let look = judged("one commit takes so long".to_owned(), Duration::from_millis(millis));
             assert_eq!((look.level, look.hint.is_some()), (level, level != Level::Ok), "{millis}");
         }
+    }
+
+    #[test]
+    fn the_hint_fits_the_trouble() {
+        let full = scarce(Path::new("/data"), 0, 0);
+        for (error, room, hint) in [
+            ("attempt to write a readonly database", None, "whoever runs the bridge"),
+            ("disk I/O error", None, "look at the disk"),
+            ("database or disk is full", full, "make room"),
+        ] {
+            let look = unusable(Path::new("/data/b.db"), &StoreError::Unavailable(error.to_owned()), room.as_slice());
+            assert!(look.hint.unwrap_or_default().starts_with(hint), "{error}");
+        }
+        let told = StoreError::Unusable("it is damaged\nhint: restore it".to_owned());
+        assert_eq!(unusable(Path::new("/data/b.db"), &told, &[]).hint.as_deref(), Some("restore it"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod watch;
 
 pub use watch::watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,8 +73,19 @@ impl Reloader {
             let mut live = inner.live.lock().await;
             let kept = live.text.clone().filter(|_| what == Reread::Secrets);
             let app = inner.app.clone();
+            // Another file of the usual places would be found in its stead, and every channel of the first one stopped.
+            let before =
+                live.text.as_ref().map(|text| text.path.clone()).filter(|path| {
+                    what == Reread::Everything && sources.file.as_ref().is_none_or(|named| named == path)
+                });
             // Files may lie on a slow disk. Read under the lock, so that who reads last wins.
-            let loaded = tokio::task::spawn_blocking(move || app.load_again(&sources, kept.as_ref())).await;
+            let loaded = tokio::task::spawn_blocking(move || {
+                match before.filter(|file| matches!(file.try_exists(), Ok(false))) {
+                    Some(file) => Err(Mistakes(vec![refusal::gone(&file)])),
+                    None => app.load_again(&sources, kept.as_ref()),
+                }
+            })
+            .await;
             match loaded {
                 Ok(loaded) => inner.apply(&mut live, loaded, what).await,
                 Err(error) => inner.refuse(&mut live, vec![refusal::internal(&error.to_string())], what),
@@ -86,6 +97,11 @@ impl Reloader {
     /// The files of secrets in force, and what stood there.
     pub(crate) async fn secret_files(&self) -> BTreeMap<PathBuf, Option<FileDigest>> {
         self.0.live.lock().await.secret_files.clone()
+    }
+
+    /// Tells health which files of secrets cannot be read at the moment.
+    pub(crate) fn unread(&self, files: &BTreeSet<PathBuf>) {
+        self.0.vitals.unread(files);
     }
 }
 

@@ -57,7 +57,7 @@ impl Inner {
     pub(super) async fn plan(&self, live: &Live, loaded: Loaded) -> Result<Plan, Vec<Mistake>> {
         let mut mistakes = news(&loaded.broken, &live.broken);
         if loaded.config.channels.is_empty() && loaded.broken.is_empty() {
-            mistakes.push(mistake("channels".to_owned(), "no channel is configured"));
+            mistakes.push(mistake(String::new(), "no channel is configured"));
         }
         let needs_restart = diff::needs_restart(&live.config, &loaded.config);
         let mut plan = Plan {
@@ -70,7 +70,7 @@ impl Inner {
         };
         if !diff::same_texts(&live.config, &plan.config) {
             plan.texts = Some(rules::texts(&plan.config));
-            plan.changes.push("the texts are others".to_owned());
+            plan.changes.push("other texts".to_owned());
         }
         self.plan_accounts(live, &mut plan, &mut mistakes).await;
         self.plan_bots(live, &mut plan, &mut mistakes);
@@ -80,7 +80,7 @@ impl Inner {
         // A channel's own code builds it.
         let built = catch_unwind(AssertUnwindSafe(|| self.plan_channels(live, &mut plan, &mut mistakes)));
         if built.is_err() {
-            mistakes.push(mistake("channels".to_owned(), "a channel or its routes made the bridge panic"));
+            mistakes.push(mistake(String::new(), "a channel or its routes made the bridge panic"));
         }
         if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
     }

@@ -1,6 +1,14 @@
 //! How a mistake is told where strangers may read it.
 
+use std::path::Path;
+
 use crate::config::{Mistake, Origin};
+
+/// The file that the configuration was read from is not there any more.
+pub(super) fn gone(file: &Path) -> Mistake {
+    let reason = format!("{}, which was loaded before, is gone", file.display());
+    Mistake::new(Origin::Nowhere, "", reason).hint("put it back, or restart the bridge to go on without it".to_owned())
+}
 
 /// Something that is not the configuration's fault.
 pub(super) fn internal(what: &str) -> Mistake {

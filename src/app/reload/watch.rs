@@ -1,6 +1,6 @@
 //! When to reload: at SIGHUP everything, and the files of secrets whenever what stands in them has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub async fn watch(
     notifier: Arc<Notifier>,
     stop: CancellationToken,
 ) {
-    let mut looks = Looks::default();
+    let (mut looks, mut away) = (Looks::default(), Away::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -38,7 +38,7 @@ pub async fn watch(
             }
             () = tokio::time::sleep(LOOK) => {
                 let known = reloader.secret_files().await;
-                let Ok(now) = tokio::task::spawn_blocking({
+                let Ok((now, unread)) = tokio::task::spawn_blocking({
                     let known = known.clone();
                     move || look_at(&known)
                 })
@@ -46,6 +46,7 @@ pub async fn watch(
                 else {
                     continue;
                 };
+                reloader.unread(away.look(unread));
                 if looks.is_due(&known, now) {
                     tracing::info!("a file of a secret has changed: reloading secrets");
                     let reloaded = reloader.reload(&sources, Reread::Secrets).await;
@@ -57,9 +58,38 @@ pub async fn watch(
     }
 }
 
-/// A file that cannot be read at the moment counts as unchanged.
-fn look_at(known: &Digests) -> Digests {
-    known.iter().map(|(name, before)| (name.clone(), digest_of(name).or(*before))).collect()
+/// What stands in the files now, and which of them could be read before and cannot at the moment; those count as unchanged.
+fn look_at(known: &Digests) -> (Digests, BTreeSet<PathBuf>) {
+    let mut unread = BTreeSet::new();
+    let look = |(name, before): (&PathBuf, &Option<FileDigest>)| {
+        let now = digest_of(name);
+        if now.is_none() && before.is_some() {
+            unread.insert(name.clone());
+        }
+        (name.clone(), now.or(*before))
+    };
+    (known.iter().map(look).collect(), unread)
+}
+
+/// The files that cannot be read. One counts when it was away twice: one that is just being replaced is soon back.
+#[derive(Default)]
+struct Away {
+    seen: BTreeSet<PathBuf>,
+    told: BTreeSet<PathBuf>,
+}
+
+impl Away {
+    fn look(&mut self, unread: BTreeSet<PathBuf>) -> &BTreeSet<PathBuf> {
+        let away: BTreeSet<_> = unread.intersection(&self.seen).cloned().collect();
+        for file in away.difference(&self.told) {
+            tracing::warn!("the file of a secret, {}, cannot be read: its old value goes on", file.display());
+        }
+        for file in self.told.difference(&away) {
+            tracing::info!("the file of a secret, {}, is back", file.display());
+        }
+        (self.seen, self.told) = (unread, away);
+        &self.told
+    }
 }
 
 /// What the last looks have seen.
@@ -100,7 +130,9 @@ impl Looks {
 
 #[cfg(test)]
 mod tests {
-    use super::{Digests, Looks, look_at};
+    use std::collections::BTreeSet;
+
+    use super::{Away, Digests, Looks, look_at};
 
     fn digests(one: Option<u8>) -> Digests {
         Digests::from([("one".into(), one.map(|byte| [byte; 32])), ("two".into(), Some([9; 32]))])
@@ -136,11 +168,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         let missing = Digests::from([(file.clone(), None)]);
-        assert_eq!(look_at(&missing), missing);
+        assert_eq!(look_at(&missing), (missing.clone(), BTreeSet::new()), "it was never there");
         std::fs::write(&file, "one").unwrap();
-        let there = look_at(&missing);
+        let there = look_at(&missing).0;
         assert!(there != missing);
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(look_at(&there), there);
+        assert_eq!(look_at(&there), (there.clone(), BTreeSet::from([file])));
+    }
+
+    #[test]
+    fn a_file_is_away_when_it_was_missed_twice() {
+        let (mut away, none, one) = (Away::default(), BTreeSet::new(), BTreeSet::from(["one".into()]));
+        for (unread, told) in [(&one, &none), (&none, &none), (&one, &none), (&one, &one), (&one, &one), (&none, &none)]
+        {
+            assert_eq!(away.look(unread.clone()), told);
+        }
     }
 }

@@ -64,6 +64,7 @@ impl Channel for HttpChannel {
     async fn probe(&self) -> Result<Vec<Finding>, SendError> {
         let keys = self.config.keys.len();
         let path = &self.config.path;
-        Ok(vec![Finding::ok(format!("answers at {path}/v1/messages for {keys} API key(s)"))])
+        let keys = if keys == 1 { "1 API key".to_owned() } else { format!("{keys} API keys") };
+        Ok(vec![Finding::ok(format!("answers at {path}/v1/messages for {keys}"))])
     }
 }

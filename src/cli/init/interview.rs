@@ -5,17 +5,22 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::live::{self, Blame};
-use super::terminal::{Asked, Terminal};
+use super::terminal::{Asked, Help, Remedy, Terminal};
 use super::{Answers, Args, Channel, Credentials, Given, Kind, Place, Stop, secrets_folder};
 use crate::app::App;
 use crate::cli::output::Output;
-use crate::model::Secret;
+use crate::model::{Lang, Secret};
 
 const LISTEN: &str = "127.0.0.1:8080";
 const OUTPUT: &str = "bridge.toml";
 
-const TOKEN: Asked = Asked { what: "The access token", place: "", flag: "--access-token-file FILE" };
-const KEY: Asked = Asked { what: "The chatbot's API key", place: "", flag: "--api-key-file FILE" };
+const TOKEN: Asked = Asked {
+    what: "The access token",
+    place: ", from the CaiGunn account's settings",
+    flag: "--access-token-file FILE",
+};
+const KEY: Asked =
+    Asked { what: "The chatbot's API key", place: ", from the chatbot's page there", flag: "--api-key-file FILE" };
 const TELEGRAM: Asked =
     Asked { what: "The Telegram bot's token", place: ", from @BotFather", flag: "--token-file telegram=FILE" };
 const DISCORD: Asked = Asked {
@@ -28,14 +33,6 @@ pub(super) struct Interview<'a> {
     app: &'a App,
     args: &'a Args,
     terminal: Terminal,
-}
-
-/// What to do about a key or token that is not good.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Remedy {
-    Another,
-    LookAgain,
-    Keep,
 }
 
 impl<'a> Interview<'a> {
@@ -63,12 +60,22 @@ impl<'a> Interview<'a> {
             channels.push(self.channel(*kind, &kinds).await?);
         }
         let listen = self.listen(&kinds).await?;
+        let playground = kinds.contains(&Kind::Http) && self.playground(listen).await?;
         let output = self.output().await?;
         let is_ours = |given: &Given| matches!(given, Given::Value(_));
         let secrets = account.iter().flat_map(|account| [&account.token, &account.key]);
         let any_of_ours = secrets.chain(channels.iter().map(|channel| &channel.secret)).any(is_ours);
         let secrets = if any_of_ours { self.secrets(&output).await? } else { Place::Files };
-        Ok(Answers { account, caigunn_url: args.caigunn_url.clone(), channels, listen, secrets, output })
+        Ok(Answers {
+            account,
+            caigunn_url: args.caigunn_url.clone(),
+            channels,
+            language: language(),
+            listen,
+            playground,
+            secrets,
+            output,
+        })
     }
 
     async fn account(&self) -> Result<Option<Credentials>, Stop> {
@@ -112,17 +119,12 @@ impl<'a> Interview<'a> {
                 }
                 Err(refused) => refused,
             };
-            match self.remedy(&text, blame != Blame::Neither).await? {
+            let help = if blame == Blame::Neither { Help::LookAgain } else { Help::Another };
+            match self.terminal.remedy(&text, help).await? {
                 Remedy::Keep => return Ok(given),
                 Remedy::LookAgain => {}
-                Remedy::Another => {
-                    if blame != Blame::Key {
-                        given.token = Given::Value(self.terminal.secret(&TOKEN).await?);
-                    }
-                    if blame != Blame::Token {
-                        given.key = Given::Value(self.terminal.secret(&KEY).await?);
-                    }
-                }
+                Remedy::Another(secret) if blame == Blame::Token => given.token = Given::Value(secret),
+                Remedy::Another(secret) => given.key = Given::Value(secret),
             }
         }
     }
@@ -153,15 +155,17 @@ impl<'a> Interview<'a> {
             return Ok(channel);
         }
         loop {
-            let (well, text) = live::channel(self.app, &channel).await;
-            if well {
-                self.terminal.say(&format!("{text}\n"));
-                return Ok(channel);
-            }
-            match self.remedy(&text, true).await? {
+            let (text, help) = match live::channel(self.app, &channel).await {
+                Ok(text) => {
+                    self.terminal.say(&format!("{text}\n"));
+                    return Ok(channel);
+                }
+                Err(wrong) => wrong,
+            };
+            match self.terminal.remedy(&text, help).await? {
                 Remedy::Keep => return Ok(channel),
                 Remedy::LookAgain => {}
-                Remedy::Another => channel.secret = Given::Value(self.terminal.secret(asked).await?),
+                Remedy::Another(secret) => channel.secret = Given::Value(secret),
             }
         }
     }
@@ -203,6 +207,13 @@ impl<'a> Interview<'a> {
                 Err(_) => Output::line("an IP address and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080"),
             }
         }
+    }
+
+    /// Whoever reaches the page can use it: it is offered by itself only where nobody else does, and without anybody to ask not
+    /// at all, as a proxy on the same machine may stand before the address.
+    async fn playground(&self, listen: SocketAddr) -> Result<bool, Stop> {
+        let offered = listen.ip().is_loopback() && !self.terminal.is_quiet();
+        self.terminal.agrees("Serve a chat page at /chat?", offered).await
     }
 
     async fn output(&self) -> Result<PathBuf, Stop> {
@@ -273,20 +284,6 @@ impl<'a> Interview<'a> {
         let path = std::path::absolute(file).map_err(|error| unusable(&error.to_string()))?;
         Ok(Given::File(path, Secret::new(text)))
     }
-
-    /// Says what is wrong, and asks what to do about it.
-    async fn remedy(&self, text: &str, another: bool) -> Result<Remedy, Stop> {
-        if self.terminal.is_quiet() {
-            return Err(Stop::Refused(format!("{text}\nhint: --untested writes it all the same")));
-        }
-        Output::line(text);
-        let choices =
-            [("another", "give another one"), ("again", "look again: it is mended"), ("keep", "keep it as it is")];
-        let default = if another { 0 } else { 1 };
-        let remedies = [Remedy::Another, Remedy::LookAgain, Remedy::Keep];
-        let chosen = self.terminal.choose(&choices, default, false).await?;
-        Ok(chosen.first().map_or(Remedy::LookAgain, |n| remedies[*n]))
-    }
 }
 
 /// `KIND=FILE`, or a file alone.
@@ -306,6 +303,16 @@ fn needing(kinds: &[Kind]) -> usize {
 fn taken(output: &Path) -> Option<PathBuf> {
     let there = |path: &PathBuf| path.symlink_metadata().is_ok();
     [output.to_owned(), secrets_folder(output)].into_iter().find(there)
+}
+
+/// The language of whoever sits here, where it is one that the bridge speaks besides its usual one. POSIX has this order:
+/// https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
+fn language() -> Option<Lang> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set)?;
+    // Without the character set: `zh_TW.UTF-8`.
+    let tag = locale.split(['.', '@']).next()?;
+    Lang::from_tag(tag).filter(|lang| *lang != Lang::default())
 }
 
 /// 256 bits, in hex.

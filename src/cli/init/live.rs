@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::terminal::Help;
 use super::{Channel, Kind};
 use crate::app::{App, probe};
 use crate::caigunn::ErrorKind;
@@ -14,7 +15,6 @@ use crate::model::Secret;
 pub(super) enum Blame {
     Token,
     Key,
-    Both,
     /// The connection's.
     Neither,
 }
@@ -40,7 +40,7 @@ pub(super) async fn caigunn(
                 "copy the whole of it from the chatbot's settings; it must be of a chatbot of this account",
             ),
             ErrorKind::InvalidInput => (
-                Blame::Both,
+                if http::HeaderValue::from_str(token.expose()).is_err() { Blame::Token } else { Blame::Key },
                 "that cannot be a token or a key",
                 "it holds characters that no header can carry: copy it once more",
             ),
@@ -50,12 +50,15 @@ pub(super) async fn caigunn(
                 "can this machine reach it? Is a proxy needed?",
             ),
         };
-        (blame, format!("WRONG {what}: {error}\n      hint: {hint}"))
+        (blame, format!("WRONG {what}: {}\n      hint: {hint}", error.told()))
     })
 }
 
-/// What a channel's own look at its platform says, and whether all is well. The section is given as an operator could give it.
-pub(super) async fn channel(app: &App, channel: &Channel) -> (bool, String) {
+/// What a channel's own look at its platform says. The section is given as an operator could give it.
+///
+/// # Errors
+/// The same when something is wrong, and what can help.
+pub(super) async fn channel(app: &App, channel: &Channel) -> Result<String, (String, Help)> {
     let id = channel.kind.id();
     let section = format!("CHANNELS__{}__", id.to_uppercase());
     let mut settings = vec![
@@ -73,14 +76,20 @@ pub(super) async fn channel(app: &App, channel: &Channel) -> (bool, String) {
         settings.into_iter().map(|(key, value)| (format!("{PREFIX}{key}").into(), value.into())).collect();
     let loaded = match app.load(&Sources { file: None, env, places: Vec::new() }) {
         Ok(loaded) => loaded,
-        Err(mistakes) => return (false, format!("WRONG {mistakes}")),
+        Err(mistakes) => return Err((format!("WRONG {mistakes}"), Help::Another)),
     };
-    let findings: Vec<Finding> = match loaded.broken.get(id) {
-        Some(mistakes) => mistakes.0.iter().map(|mistake| of_mistake(channel.kind, mistake)).collect(),
-        None => probe::channels(app, &loaded).await,
-    };
-    let lines: Vec<String> = findings.iter().map(line).collect();
-    (findings.iter().all(|finding| finding.ok), lines.join("\n"))
+    let told = |findings: &[Finding]| findings.iter().map(line).collect::<Vec<_>>().join("\n");
+    if let Some(mistakes) = loaded.broken.get(id) {
+        let findings: Vec<_> = mistakes.0.iter().map(|mistake| of_mistake(channel.kind, mistake)).collect();
+        return Err((told(&findings), Help::Another));
+    }
+    let findings = probe::channels(app, &loaded).await;
+    if findings.iter().all(|finding| finding.ok) {
+        return Ok(told(&findings));
+    }
+    // A channel says first whether its token is taken.
+    let is_taken = findings.first().is_some_and(|finding| finding.ok);
+    Err((told(&findings), if is_taken { Help::LookAgain } else { Help::Either }))
 }
 
 fn of_mistake(kind: Kind, mistake: &crate::config::Mistake) -> Finding {

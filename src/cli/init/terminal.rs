@@ -17,6 +17,44 @@ pub(super) struct Asked {
     pub(super) flag: &'static str,
 }
 
+/// What to do about a key or token that is not good.
+pub(super) enum Remedy {
+    Another(Secret),
+    LookAgain,
+    Keep,
+}
+
+/// What can help: a key that is refused will be refused again, and a connection that fails needs no other key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Help {
+    Another,
+    LookAgain,
+    Either,
+}
+
+impl Help {
+    fn question(self) -> &'static str {
+        match self {
+            Self::Another => "Another one, or `keep` to leave it as it is",
+            Self::LookAgain => "Enter to look again, or `keep` to leave it as it is",
+            Self::Either => "Another one, Enter to look again, or `keep` to leave it as it is",
+        }
+    }
+
+    fn remedy(self, answer: &str) -> Result<Remedy, &'static str> {
+        match (self, answer) {
+            (_, keep) if keep.eq_ignore_ascii_case("keep") => Ok(Remedy::Keep),
+            (Self::LookAgain | Self::Either, "") => Ok(Remedy::LookAgain),
+            (Self::Another, "") => Err(NOTHING),
+            (Self::LookAgain, _) => Err("that is neither Enter nor `keep`"),
+            (Self::Another | Self::Either, another) => Ok(Remedy::Another(Secret::new(another))),
+        }
+    }
+}
+
+const NOTHING: &str = "nothing came; paste it and press Enter";
+const UNSEEN: &str = "(what you type is not shown)";
+
 pub(super) struct Terminal {
     /// Nobody is asked.
     quiet: bool,
@@ -78,6 +116,19 @@ impl Terminal {
         }
     }
 
+    /// Yes or no.
+    pub(super) async fn agrees(&self, question: &str, default: bool) -> Result<bool, Stop> {
+        loop {
+            let answer = self.line(question, if default { "Y/n" } else { "y/N" }).await?;
+            match answer.to_ascii_lowercase().as_str() {
+                "y/n" => return Ok(default),
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => Output::line("y or n"),
+            }
+        }
+    }
+
     /// A secret, typed without being shown; asked until there is one.
     pub(super) async fn secret(&self, asked: &Asked) -> Result<Secret, Stop> {
         let Asked { what, place, flag } = asked;
@@ -87,13 +138,33 @@ impl Terminal {
         loop {
             // Before the prompt: whoever pastes at once is not shown either.
             let hidden = Hidden::begin(self.is_terminal);
-            Output::prompt(&format!("{what}{place} (what you type is not shown): "));
+            Output::prompt(&format!("{what}{place} {UNSEEN}: "));
             let answer = self.read().await?;
             drop(hidden);
             if !answer.is_empty() {
                 return Ok(Secret::new(answer));
             }
-            Output::line("nothing came; paste it and press Enter");
+            Output::line(NOTHING);
+        }
+    }
+
+    /// Says what is wrong with a secret, and asks what to do about it. Whoever has just typed it types the next one right here:
+    /// nothing of the answer is shown.
+    pub(super) async fn remedy(&self, wrong: &str, help: Help) -> Result<Remedy, Stop> {
+        if self.quiet {
+            return Err(Stop::Refused(format!("{wrong}\nhint: --untested writes it all the same")));
+        }
+        let mut said = wrong;
+        loop {
+            let hidden = Hidden::begin(self.is_terminal);
+            Output::line(said);
+            Output::prompt(&format!("{} {UNSEEN}: ", help.question()));
+            let answer = self.read().await?;
+            drop(hidden);
+            match help.remedy(&answer) {
+                Ok(remedy) => return Ok(remedy),
+                Err(why) => said = why,
+            }
         }
     }
 
@@ -160,7 +231,7 @@ impl Drop for Hidden {
 
 #[cfg(test)]
 mod tests {
-    use super::chosen;
+    use super::{Help, Remedy, chosen};
 
     #[test]
     fn a_choice_is_a_number_or_a_name() {
@@ -170,5 +241,18 @@ mod tests {
         {
             assert_eq!(chosen(answer, &choices), which, "{answer}");
         }
+    }
+    #[test]
+    fn what_cannot_help_is_no_answer() {
+        let kind = |help: Help, answer: &str| match help.remedy(answer) {
+            Ok(Remedy::Another(secret)) => format!("another: {}", secret.expose()),
+            Ok(Remedy::LookAgain) => "again".to_owned(),
+            Ok(Remedy::Keep) => "keep".to_owned(),
+            Err(_) => "asked again".to_owned(),
+        };
+        let answers = |help| ["", "Keep", "abc"].map(|answer| kind(help, answer));
+        assert_eq!(answers(Help::Another), ["asked again", "keep", "another: abc"]);
+        assert_eq!(answers(Help::LookAgain), ["again", "keep", "asked again"]);
+        assert_eq!(answers(Help::Either), ["again", "keep", "another: abc"]);
     }
 }

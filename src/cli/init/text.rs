@@ -21,7 +21,7 @@ pub(super) fn files(answers: &Answers, output: &Path) -> Vec<(PathBuf, String)> 
     config.account(answers);
     config.line("\n# The channels. An id (`[channels.<id>]`) is part of every user's name at CaiGunn: do not change it once people have written.");
     for channel in &answers.channels {
-        config.channel(channel);
+        config.channel(channel, answers);
     }
     config.rest(answers);
     let mut files = config.secrets;
@@ -94,7 +94,7 @@ impl Config<'_> {
         }
     }
 
-    fn channel(&mut self, channel: &Channel) {
+    fn channel(&mut self, channel: &Channel, answers: &Answers) {
         let kind = channel.kind;
         let (what, more) = match kind {
             Kind::Telegram => (
@@ -105,6 +105,10 @@ impl Config<'_> {
                 "Discord: direct messages, mentions, replies and slash commands. `check --online` prints the link that invites the bot.",
                 "#servers = \"always\"   # answers in servers without being addressed",
             ),
+            Kind::Http if answers.playground => (
+                "HTTP: your site's backend sends messages to `/v1/messages` with the key below.",
+                "playground = true   # a chat page at /chat for whoever reaches the address: take it out before strangers do",
+            ),
             Kind::Http => (
                 "HTTP: your site's backend sends messages to `/v1/messages` with the key below.",
                 "#playground = true   # a chat page at /chat for whoever reaches the address, for trying things out",
@@ -112,6 +116,9 @@ impl Config<'_> {
         };
         self.line(&format!("\n# {what}"));
         self.line(&format!("[channels.{}]\nkind = \"{}\"\nbot = \"main\"", kind.id(), kind.name()));
+        if let Some(language) = answers.language {
+            self.setting("language", language.tag());
+        }
         if kind != Kind::Http {
             self.secret("token", &channel.secret, &format!("{}_token", kind.name()));
         }
@@ -148,19 +155,26 @@ pub(super) fn farewell(answers: &Answers, output: &Path) -> String {
         let _ = write!(text, ", and {ours} {files} in {}", secrets_folder(&answers.output).display());
     }
     let config = if is_found(output) { String::new() } else { format!(" --config {}", quoted(&answers.output)) };
-    let run = format!("caigunn-bridge run{config}");
+    let bridge = called();
+    let next = format!("  {bridge} check --online{config}\n  {bridge} run{config}");
     if answers.account.is_some() {
-        let _ = write!(text, "\n\nNext:\n  caigunn-bridge check --online{config}\n  {run}");
+        let _ = write!(text, "\n\nNext:\n{next}");
     } else {
         let url = answers.caigunn_url.as_deref().unwrap_or(SANDBOX);
         let listen = match url.strip_prefix("http://") {
             Some(addr) if url != SANDBOX => format!(" --listen {}", addr.trim_end_matches('/')),
             _ => String::new(),
         };
-        let _ = write!(text, "\n\nNext, each in a terminal of its own:\n  caigunn-bridge sandbox{listen}\n  {run}");
+        let _ = write!(
+            text,
+            "\n\nNext, in a terminal of its own:\n  {bridge} sandbox{listen}\n\nand in another one:\n{next}"
+        );
     }
     if let Some(channel) = answers.channels.iter().find(|channel| channel.kind == Kind::Http) {
         let _ = write!(text, "\n\nThen say hello:\n  {}", hello(answers, channel));
+        if answers.playground {
+            let _ = write!(text, "\nor open http://{}/chat", answers.listen);
+        }
     }
     if answers.account.is_none() {
         text.push_str("\n\nWith an account later: the comment above [accounts.main] says what to change.");
@@ -189,6 +203,11 @@ fn is_found(output: &Path) -> bool {
     let places = Sources::of_process(None).places.into_iter();
     let first = places.map(|place| std::path::absolute(&place).unwrap_or(place)).find(|place| place.exists());
     first.is_some_and(|first| first == output)
+}
+
+/// This program, as it was called: it need not lie on the path.
+fn called() -> String {
+    std::env::args_os().next().map_or("caigunn-bridge".to_owned(), |name| quoted(Path::new(&name)))
 }
 
 /// As a shell reads it.

@@ -83,7 +83,7 @@ async fn a_good_configuration() {
     ok    listen 127.0.0.1:0: any free port will be taken
     ok    clock: agrees with CaiGunn's
     ok    bot main: CaiGunn accepts its key and token
-    ok    channel web: answers at /v1/messages for 2 API key(s)
+    ok    channel web: answers at /v1/messages for 2 API keys
 
     all good
     exit code 0
@@ -97,7 +97,6 @@ async fn mistakes() {
     // A channel's own mistakes do not hide what else there is to say.
     let channel = place().await.set("CHANNELS__WEB__KEYS__SHOP__KEY", "short").set("CHANNELS__WEB__WIAT", "5s");
     insta::assert_snapshot!(check(&channel, &[]).await, @r"
-    ok    configuration from the environment alone: 1 account, 1 bot, 1 channel
     ok    secrets: none is in a file that everyone on this machine can read
     ok    limits: enough files may be open for 100 connections
     ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
@@ -186,7 +185,7 @@ async fn every_connection_is_tried() {
     ok    listen 127.0.0.1:0: any free port will be taken
     ok    clock: agrees with CaiGunn's
     ok    bot main: CaiGunn accepts its key and token
-    ok    channel web: answers at /v1/messages for 2 API key(s)
+    ok    channel web: answers at /v1/messages for 2 API keys
 
     all good
     exit code 0
@@ -199,9 +198,9 @@ async fn every_connection_is_tried() {
     ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
     ok    listen 127.0.0.1:0: any free port will be taken
     ok    clock: agrees with CaiGunn's
-    WRONG bot main: uids: HTTP 403 from [sandbox] (API key refused): The api key is not valid.
+    WRONG bot main: CaiGunn: HTTP 403 from [sandbox] (API key refused): The api key is not valid.
           hint: set a valid `bots.<name>.api_key` and `accounts.<name>.access_token`
-    ok    channel web: answers at /v1/messages for 2 API key(s)
+    ok    channel web: answers at /v1/messages for 2 API keys
 
     1 wrong
     exit code 4
@@ -216,9 +215,9 @@ async fn every_connection_is_tried() {
     ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
     ok    listen 127.0.0.1:0: any free port will be taken
     ok    clock: agrees with CaiGunn's
-    WRONG bot main: uids: HTTP 401 from [sandbox] (access token refused): The access token cannot be refreshed.
+    WRONG bot main: CaiGunn: HTTP 401 from [sandbox] (access token refused): The access token cannot be refreshed.
           hint: set a valid `bots.<name>.api_key` and `accounts.<name>.access_token`
-    ok    channel web: answers at /v1/messages for 2 API key(s)
+    ok    channel web: answers at /v1/messages for 2 API keys
 
     1 wrong
     exit code 4
@@ -233,9 +232,9 @@ async fn every_connection_is_tried() {
     ok    limits: enough files may be open for 100 connections
     ok    store [folder]/bridge.db: will be made in [folder]: one write to the disk takes [time]
     ok    listen 127.0.0.1:0: any free port will be taken
-    WRONG bot main: uids: cannot connect to [closed]: Connection refused (os error 111)
+    WRONG bot main: CaiGunn: cannot connect to [closed]: Connection refused (os error 111)
           hint: is `accounts.<name>.base_url` right, and can this machine reach it?
-    ok    channel web: answers at /v1/messages for 2 API key(s)
+    ok    channel web: answers at /v1/messages for 2 API keys
 
     1 wrong
     exit code 4

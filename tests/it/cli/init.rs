@@ -100,7 +100,8 @@ impl Newcomer {
             assert!(!text.contains(key.trim()), "{text}");
         }
         let host = |url: &str| url.trim_start_matches("http://").to_owned();
-        text.replace(&self.home().display().to_string(), "[home]")
+        text.replace(env!("CARGO_BIN_EXE_caigunn-bridge"), "[bridge]")
+            .replace(&self.home().display().to_string(), "[home]")
             .replace(&host(&self.caigunn.base_url()), "[caigunn]")
             .replace(&host(self.telegram.url()), "[telegram]")
             .replace(&host(self.discord.url()), "[discord]")
@@ -141,19 +142,19 @@ async fn from_the_first_question_to_the_first_answer() {
     screen.answers("The access token", TOKEN).await;
     screen.answers("The chatbot's API key", "mistyped-key").await;
     screen.answers("refuses the API key", "").await;
-    screen.answers("The chatbot's API key", KEY).await;
+    screen.answers("nothing came", KEY).await;
     screen.shows("ok    CaiGunn accepts both").await;
     screen.answers("Where do people write", "telegram, discord, http").await;
     screen.answers("from @BotFather", "mistyped-token").await;
-    screen.answers("is no bot token", "1").await;
-    screen.answers("from @BotFather", "123456789:AAFakeTokenOfTheTests_0123456789-xyz").await;
-    screen.answers("Telegram refuses the token", "another").await;
-    screen.answers("from @BotFather", telegram::TOKEN).await;
+    screen.answers("is no bot token", "123456789:AAFakeTokenOfTheTests_0123456789-xyz").await;
+    screen.answers("Telegram refuses the token", telegram::TOKEN).await;
     screen.shows("Telegram accepts the token: @bridge_test_bot").await;
     screen.answers("developer portal", discord::TOKEN).await;
     screen.shows("Discord accepts the token: bridge_test_bot").await;
     screen.answers("listens on", "8080").await;
     screen.answers("listens on", &addr).await;
+    screen.answers("Serve a chat page", "what").await;
+    screen.answers("y or n", "no").await;
     screen.answers("The file to write", "").await;
     screen.answers("Where do the keys and tokens go?", "").await;
     let (code, shown) = screen.ends().await;
@@ -203,6 +204,7 @@ async fn without_an_account_the_sandbox_answers() {
     screen.answers("a number from 1 to 2", "2").await;
     screen.answers("Where do people write", "").await;
     screen.answers("listens on", &addr).await;
+    screen.answers("Serve a chat page", "").await;
     screen.answers("The file to write", "here/my bridge.toml").await;
     screen.answers("Where do the keys and tokens go?", "2").await;
     let (code, shown) = screen.ends().await;
@@ -232,6 +234,7 @@ async fn ctrl_c_leaves_nothing_behind() {
             ("Is there a CaiGunn account", "2\n"),
             ("Where do people write", "3\n"),
             ("listens on", "\n"),
+            ("Serve a chat page", "\n"),
             ("The file to write", "\n"),
             ("Where do the keys and tokens go?", "\x03"),
         ],
@@ -276,6 +279,36 @@ async fn what_is_typed_is_hidden_while_it_is_a_secret() {
     screen.answers("from @BotFather", telegram::TOKEN).await;
     screen.shows("The file to write").await;
     assert!(screen.echoes());
+
+    // Nor is what is pasted after something went wrong.
+    let mut screen = newcomer.at_terminal(&["--channel", "telegram"]);
+    screen.answers("Is there a CaiGunn account", "1").await;
+    screen.answers("The access token", "mistyped-token").await;
+    screen.answers("The chatbot's API key", KEY).await;
+    screen.shows("refuses the access token").await;
+    screen.asks().await;
+    assert!(!screen.echoes());
+    screen.types(&format!("{TOKEN}\n"));
+    screen.shows("ok    CaiGunn accepts both").await;
+    assert!(!screen.shown().contains(TOKEN), "{}", screen.shown());
+}
+
+#[tokio::test]
+async fn while_caigunn_is_away_enter_looks_again() {
+    let newcomer = Newcomer::new().await;
+    let caigunn = steady_addr();
+    let args = ["init", "--caigunn-url", &format!("http://{caigunn}"), "--channel", "http", "--listen", "127.0.0.1:0"];
+    let mut screen = Screen::start(newcomer.home(), newcomer.tmp.path(), &args);
+    screen.answers("Is there a CaiGunn account", "1").await;
+    screen.answers("The access token", TOKEN).await;
+    screen.answers("The chatbot's API key", KEY).await;
+    screen.answers("does not answer as it should", "").await;
+    screen.shows("does not answer as it should").await;
+    screen.asks().await;
+    let listener = TcpListener::bind(caigunn).await.unwrap();
+    let _caigunn = Sandbox::start(listener, SandboxOptions::default()).await.unwrap();
+    screen.types("\n");
+    screen.shows("ok    CaiGunn accepts both").await;
 }
 
 #[tokio::test]
@@ -283,6 +316,7 @@ async fn a_file_that_exists_is_not_written_over_unasked() {
     let newcomer = Newcomer::new().await;
     std::fs::write(newcomer.home().join("bridge.toml"), "mine").unwrap();
     let mut screen = newcomer.at_terminal(&["--sandbox", "--channel", "http", "--listen", "127.0.0.1:0"]);
+    screen.answers("Serve a chat page", "").await;
     screen.answers("The file to write", "").await;
     screen.answers("bridge.toml exists already", "").await;
     screen.answers("The file to write", "other.toml").await;
@@ -301,6 +335,7 @@ async fn a_file_that_exists_is_not_written_over_unasked() {
     assert_eq!(newcomer.file("bridge.toml"), "mine");
 
     let mut screen = newcomer.at_terminal(&["--sandbox", "--channel", "http", "--listen", "127.0.0.1:0"]);
+    screen.answers("Serve a chat page", "").await;
     screen.answers("The file to write", "bridge.toml").await;
     screen.answers("bridge.toml exists already", "overwrite").await;
     screen.answers("Where do the keys and tokens go?", "inline").await;
@@ -333,7 +368,7 @@ async fn the_answers_may_come_through_a_pipe() {
     exit code 2
     ");
     assert_eq!(newcomer.names(), Vec::<String>::new());
-    let ended = piped(&format!("1\n{TOKEN}\n{KEY}\n3\n127.0.0.1:0\nbridge.toml\n2\n")).await;
+    let ended = piped(&format!("1\n{TOKEN}\n{KEY}\n3\n127.0.0.1:0\ny\nbridge.toml\n2\n")).await;
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{}", ended.out);
     assert!(!newcomer.redacted(&ended.out).contains(KEY), "{}", ended.out);
     assert!(newcomer.file("bridge.toml").contains(&format!("api_key = \"{KEY}\"")));
@@ -390,7 +425,7 @@ async fn flags_alone() {
     let wrong = ["--access-token-file", "token", "--api-key-file", "wrong", "--yes"];
     let refused = newcomer.by_flags(&wrong).await;
     insta::assert_snapshot!(said(refused), @r"
-    WRONG CaiGunn refuses the API key: uids: HTTP 403 from [caigunn] (API key refused): The api key is not valid.
+    WRONG CaiGunn refuses the API key: HTTP 403 from [caigunn] (API key refused): The api key is not valid.
           hint: copy the whole of it from the chatbot's settings; it must be of a chatbot of this account
     hint: --untested writes it all the same
     nothing was written
@@ -408,14 +443,30 @@ async fn flags_alone() {
     Written: bridge.toml
 
     Next:
-      caigunn-bridge check --online
-      caigunn-bridge run
+      [bridge] check --online
+      [bridge] run
     exit code 0
     ");
     insta::assert_snapshot!("flags_alone", newcomer.redacted(&newcomer.file("bridge.toml")));
     assert!(!newcomer.names().contains(&"bridge.secrets".to_owned()), "every secret is in a file already");
     let checked = newcomer.runs(&["check", "--online"]).await;
     assert_eq!((checked.code, checked.err.as_str()), (0, ""), "{}", checked.out);
+}
+
+#[tokio::test]
+async fn nobody_is_given_a_chat_page_unasked_and_the_language_is_the_users() {
+    let newcomer = Newcomer::new().await;
+    let written = async |listen: &str, locale: &str| {
+        let mut command = bare(&["init", "--sandbox", "--channel", "http", "--yes", "--force", "--listen", listen]);
+        command.current_dir(newcomer.home()).env("HOME", newcomer.home()).env("LC_MESSAGES", "").env("LANG", locale);
+        assert_eq!(ran(command).await.code, 0);
+        let config: toml::Table = newcomer.file("bridge.toml").parse().unwrap();
+        let of = |key: &str| config["channels"]["web"].get(key).map(ToString::to_string).unwrap_or_default();
+        [of("playground"), of("language")]
+    };
+    assert_eq!(written("127.0.0.1:0", "zh_TW.UTF-8").await, ["", "\"zh-TW\""]);
+    assert_eq!(written("[::1]:0", "C.UTF-8").await, ["", ""]);
+    assert_eq!(written("0.0.0.0:0", "en_GB.UTF-8").await, ["", ""]);
 }
 
 #[tokio::test]
@@ -451,7 +502,9 @@ async fn what_does_not_answer_is_looked_at_again_or_kept() {
     screen.answers("developer portal", discord::TOKEN).await;
     screen.shows("the Message Content intent is off").await;
     newcomer.discord.grants_message_content(true);
-    screen.answers("Number", "again").await;
+    // Another token is no help here, and what is pasted all the same is not shown.
+    screen.answers("Enter to look again", "mistyped-token").await;
+    screen.answers("that is neither", "").await;
     screen.shows("the Message Content intent is on").await;
     screen.answers("Where do the keys and tokens go?", "").await;
     let (code, shown) = screen.ends().await;

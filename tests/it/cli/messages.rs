@@ -166,6 +166,11 @@ async fn what_the_platform_does_not_take_is_listed_with_its_words() {
     error     no permission to write in channel 7 (50013)
     attempts  0
     age       [age]
+    turn      [the id of alice's message, 36 long]
+    received  [time]
+    in        1
+    out       an answer
+    not sent  out_1 target_gone: no permission to write in channel 7 (50013)
     ");
     let shown = place.run(&["messages", "show", &id]).await;
     insta::assert_snapshot!(told(&place, &ids, &shown.out), @r"

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::Duration;
 
 use caigunn_bridge::sandbox::{Fault, SandboxOptions, Scripted};
 use serde_json::{Value, json};
@@ -47,7 +46,7 @@ async fn a_storm_of_hangups_ends_in_the_last_configuration() {
     }
     until("the last one is in force", async || reset(&place, addr).await == "20").await;
     assert!(daemon.ended().is_none());
-    assert!(place.log().contains("reloaded: the texts are others"), "{}", place.log());
+    assert!(place.log().contains("reloaded: other texts"), "{}", place.log());
     daemon.signal("TERM");
     daemon.signal("HUP");
     assert_eq!(daemon.exit_code().await, 0);
@@ -79,6 +78,24 @@ async fn a_hangup_at_the_start_or_in_the_end_does_no_harm() {
     }
     assert_eq!(waiting.await.unwrap().unwrap().status(), 202);
     assert_eq!(daemon.exit_code().await, 0);
+}
+
+/// Another file of the usual places is not taken in its stead.
+#[tokio::test]
+async fn a_file_that_is_gone_is_missed() {
+    let place = Place::new(SandboxOptions::default()).await;
+    write(&place, &text("first"));
+    let (daemon, addr) = place.start().await;
+    std::fs::create_dir(place.folder().join("config")).unwrap();
+    std::fs::rename(place.folder().join("bridge.toml"), place.folder().join("config/bridge.toml")).unwrap();
+    daemon.signal("HUP");
+    until("it is refused", async || ready(&place, addr).await["reload"]["ok"] == false).await;
+    assert!(place.log().contains("bridge.toml, which was loaded before, is gone"), "{}", place.log());
+    assert_eq!(reset(&place, addr).await, "first");
+    write(&place, &text("second"));
+    daemon.signal("HUP");
+    until("it is back", async || ready(&place, addr).await["reload"]["ok"] == true).await;
+    assert_eq!(reset(&place, addr).await, "second");
 }
 
 /// The key's file is a link to one in a folder, as an orchestrator has it, and the folder is swapped.
@@ -121,14 +138,17 @@ async fn a_key_in_a_file_is_taken_when_it_changes() {
 
     // While the file is away or empty, the key goes on.
     std::fs::remove_file(place.folder().join("current/key")).unwrap();
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let told = json!(["key, a secret's file, cannot be read: its old value goes on"]);
+    until("it is told", async || ready(&place, addr).await["warnings"] == told).await;
     assert!(ready(&place, addr).await["reload"]["ok"] == true);
+    assert_eq!(place.log().matches("current/key, cannot be read").count(), 1, "{}", place.log());
     std::fs::write(place.folder().join("v2/key"), "").unwrap();
     until("an empty key is refused", async || ready(&place, addr).await["reload"]["ok"] == false).await;
     assert_eq!(say(&place, addr, "hi").await["state"], "answered");
     place.sandbox.revoke_key("old");
     swap(&place, "v3", "another-sandbox-key");
     until("the next one is taken", async || ready(&place, addr).await["reload"]["ok"] == true).await;
+    until("nothing is away", async || ready(&place, addr).await["warnings"].is_null()).await;
     assert_eq!(say(&place, addr, "hi").await["state"], "answered");
     stopped_without_secrets(place, daemon, &["PLANTED", "sandbox-key"]).await;
 }

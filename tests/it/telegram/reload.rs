@@ -19,7 +19,7 @@ async fn who_is_let_in_and_what_is_said_changes_in_the_same_connection() {
     world.platform.says(BEA, BEA, "let in");
     world.gets(BEA, 1).await;
     let summary = "TEXTS__EN__COMMAND_RESET";
-    assert_eq!(world.bridge.reloads(&[(summary, "forget it all")]).await, ["the texts are others"]);
+    assert_eq!(world.bridge.reloads(&[(summary, "forget it all")]).await, ["other texts"]);
     until("the menu is set again", async || {
         world.platform.commands("default", "").is_some_and(|menu| menu.iter().any(|(_, text)| text == "forget it all"))
     })
