@@ -139,6 +139,9 @@ async fn kill_again_and_again(outside: &Outside, plan: &Plan, dice: &mut fastran
     let platform = &outside.platform;
     for n in 0..plan.kills {
         if plan.faults {
+            // What the last life did not come to does not go wrong any more: piled up, failures to log in would be waited out for
+            // minutes.
+            platform.heals();
             fails_somewhere(platform, dice);
         }
         let (daemon, life) = match plan.life(dice, n) {
