@@ -65,10 +65,6 @@ impl Request {
                 bounds.max_images
             )));
         }
-        let is_empty = |image: &Picture| matches!(&image.source, Source::Bytes(bytes) if bytes.is_empty());
-        if let Some(n) = self.images.iter().position(is_empty) {
-            return Err(Problem::invalid(format!("`images[{n}]` is empty")));
-        }
         if self.text.trim().is_empty() && self.images.is_empty() {
             return Err(Problem::invalid("there is neither `text` nor an image"));
         }
